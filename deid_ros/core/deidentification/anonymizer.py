@@ -1,0 +1,40 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The interface of everything that makes a face unrecognizable."""
+
+from typing import List, NamedTuple, Sequence
+
+import numpy as np
+
+from deid_ros.core.faces import Face, Region
+
+
+class Patch(NamedTuple):
+    """New pixels for one face.
+
+    `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
+    the result; h and w are those of `region`, which lies inside the image.
+    """
+
+    region: Region
+    pixels: np.ndarray
+    alpha: np.ndarray
+
+
+class Anonymizer:
+    """Makes new pixels for faces. One call treats all faces of a frame, so networks run as one batch."""
+
+    #: The name used by the parameters `deid.method` and `fallback.method`.
+    name = ''
+    #: Where it runs, for reports: `cpu` or `cuda`.
+    device = 'cpu'
+
+    def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
+        """Return one patch for each face, in the order of `faces`.
+
+        :param bgr: (H, W, 3) uint8, the frame; it is not changed.
+        :param faces: faces whose boxes overlap the frame.
+        :param box_margin: how far beyond the box a face is treated, as a share of the box's size.
+        :raises AnonymizationError: when a face cannot be treated; nothing is returned then.
+        """
+        raise NotImplementedError
