@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of everything that makes a face unrecognizable."""
 
-from typing import List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Anonymizer:
     name = ''
     #: Where it runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: SHA-256 of each model file in use, by file name, for the provenance record.
+    model_hashes: Dict[str, str] = {}
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
         """Return one patch for each face, in the order of `faces`.
