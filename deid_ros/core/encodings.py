@@ -178,7 +178,7 @@ class _Bayer8(Encoding):
             target[row::2, column::2] = bgr[row::2, column::2, channel]
 
 
-# OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first two rows.
+# OpenCV names a Bayer pattern by pixels two and three of row two, ROS by the first two rows.
 ENCODINGS: Dict[str, Encoding] = {
     'bgr8': _Bgr(),
     'rgb8': _Color(3, cv2.COLOR_RGB2BGR, red_first=True),

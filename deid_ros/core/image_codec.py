@@ -126,7 +126,7 @@ def encode_jpeg(image: np.ndarray, quality: int) -> array:
 def _encoding_of(message: Any) -> Encoding:
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
-        raise CodecError('encoding', 'image encoding {!r} cannot be anonymized; known are {}'.format(
+        raise CodecError('encoding', 'encoding {!r} cannot be anonymized; known are {}'.format(
             message.encoding, ', '.join(supported())))
     return encoding
 
@@ -177,7 +177,8 @@ def _decode_file(message: Any, file_format: str) -> np.ndarray:
     try:
         image = cv2.imdecode(data, flags)
     except cv2.error as error:
-        raise CodecError('data', 'the {} file cannot be decoded: {}'.format(file_format, error))
+        raise CodecError('data', 'the {} file cannot be decoded: {}'.format(
+            file_format, error)) from error
     if image is None:
         raise CodecError('data', 'the {} file cannot be decoded'.format(file_format))
     if image.dtype != np.uint8:
@@ -189,5 +190,5 @@ def _decode_file(message: Any, file_format: str) -> np.ndarray:
 def _encode_file(extension: str, image: np.ndarray, options: Sequence[int]) -> array:
     _, encoded = cv2.imencode(extension, image, list(options))
     data = array('B')
-    data.frombytes(memoryview(encoded.reshape(-1)))
+    data.frombytes(encoded.tobytes())
     return data

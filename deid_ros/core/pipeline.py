@@ -7,7 +7,7 @@ third way. `deid_ros.core.failsafe` decides what becomes of a frame for which it
 """
 
 from array import array
-from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class AnonymizedFrame(NamedTuple):
     #: One entry a face, with the region in which pixels may have changed.
     faces: List[FaceReport]
     #: Milliseconds by stage: decode, detect, deidentify, composite, encode.
-    milliseconds: dict
+    milliseconds: Dict[str, float]
 
 
 class FramePipeline:
@@ -65,6 +65,14 @@ class FramePipeline:
     def with_fallback(self, fallback: Anonymizer) -> 'FramePipeline':
         """Return a pipeline like this one with another fallback."""
         return FramePipeline(self.detector, self.anonymizer, fallback)
+
+    @property
+    def model_hashes(self) -> Dict[str, str]:
+        """Return the SHA-256 of each model file in use, by file name."""
+        hashes = dict(self.detector.model_hashes)
+        hashes.update(self.anonymizer.model_hashes)
+        hashes.update(self.fallback.model_hashes)
+        return hashes
 
     def process(self, message: Any, settings: PipelineSettings) -> AnonymizedFrame:
         """Return the anonymized frame of an image message.

@@ -13,8 +13,8 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import String
 
-from deid_ros.core.image_codec import encode_jpeg
 from deid_ros.core.failsafe import Outcome
+from deid_ros.core.image_codec import encode_jpeg
 from deid_ros.core.report import report_json
 from deid_ros.node.qos import node_name, publisher_qos
 from deid_ros.node.rate_limit import RateLimit

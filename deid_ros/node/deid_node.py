@@ -183,7 +183,7 @@ class DeidNode(LifecycleNode):
             'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
             'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
             'fallback': pipeline.fallback.name,
-            'model_sha256': dict(pipeline.detector.model_hashes, **pipeline.anonymizer.model_hashes),
+            'model_sha256': pipeline.model_hashes,
             'parameters': values})))
 
     def _refuse(self, reason: str) -> TransitionCallbackReturn:

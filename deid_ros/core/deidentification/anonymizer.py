@@ -22,7 +22,7 @@ class Patch(NamedTuple):
 
 
 class Anonymizer:
-    """Makes new pixels for faces. One call treats all faces of a frame, so networks run as one batch."""
+    """Makes new pixels for faces, for all faces of a frame in one call: networks run as a batch."""
 
     #: The name used by the parameters `deid.method` and `fallback.method`.
     name = ''

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The last check before pixels are written: was every face treated, and treated as a whole?"""
+"""The last check before pixels are written: that every face is treated, and as a whole."""
 
 import math
 from typing import Optional, Sequence

@@ -5,7 +5,8 @@
 Their strength is tied to the face's size, so a near face is as unrecognizable as a far one.
 """
 
-from typing import List, Sequence
+import math
+from typing import List, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -39,10 +40,11 @@ class _RegionAnonymizer(Anonymizer):
             raise AnonymizationError('the face at {} lies outside of the {} × {} image'.format(
                 face.box, bgr.shape[1], bgr.shape[0]))
         # The ellipse belongs to the whole box: at the image's edge only a part of it is seen.
-        left, top = int(np.floor(box.x)), int(np.floor(box.y))
-        height, width = int(np.ceil(box.y + box.height)) - top, int(np.ceil(box.x + box.width)) - left
-        alpha = feathered_ellipse(height, width)[region.top - top:region.bottom - top,
-                                                 region.left - left:region.right - left]
+        left, top = math.floor(box.x), math.floor(box.y)
+        ellipse = feathered_ellipse(math.ceil(box.y + box.height) - top,
+                                    math.ceil(box.x + box.width) - left)
+        alpha = ellipse[region.top - top:region.bottom - top,
+                        region.left - left:region.right - left]
         size = max(face.box.width, face.box.height)
         return Patch(region, self._pixels(bgr[region.slices], size), alpha)
 
@@ -88,5 +90,5 @@ class Mask(_RegionAnonymizer):
         return np.full_like(crop, _MASK_GRAY)
 
 
-def _at_least_one(width: float, height: float) -> tuple:
+def _at_least_one(width: float, height: float) -> Tuple[int, int]:
     return max(1, int(round(width))), max(1, int(round(height)))
