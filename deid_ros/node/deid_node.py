@@ -22,6 +22,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
 from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
@@ -89,6 +90,8 @@ class DeidNode(LifecycleNode):
         """Load the detector and the anonymizers."""
         self._values = values = parameters.read(self)
         try:
+            for topic in values['image_topics']:
+                validate_topic_name(topic)
             self._topics = all_camera_topics(
                 [self.resolve_topic_name(topic) for topic in values['image_topics']],
                 values['output_prefix'], values['publish_compressed'])
