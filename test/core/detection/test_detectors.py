@@ -27,10 +27,10 @@ def only(*names: str) -> pytest.MarkDecorator:
 
 def test_finds_the_portrait(detector: Detector, portrait: np.ndarray) -> None:
     faces = check_faces(detector.detect(portrait), 512, 512)
-    assert len(faces) == 1
-    assert faces[0].box.iou(FACE) > 0.5
-    assert faces[0].score >= detector.default_threshold
-    assert all(type(value) is float for value in (*faces[0].box, faces[0].score))
+    best = max(faces, key=lambda face: face.score)
+    assert best.box.iou(FACE) > 0.5
+    assert all(face.score >= detector.default_threshold for face in faces)
+    assert all(type(value) is float for face in faces for value in (*face.box, face.score))
 
 
 @only(*WITH_LANDMARKS)
