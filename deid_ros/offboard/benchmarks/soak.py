@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import cv2
 from diagnostic_msgs.msg import DiagnosticArray
@@ -24,24 +25,37 @@ from deid_ros.offboard.ros_session import bring_up, make_room_for_images, spinni
 ALLOWED_GROWTH = 0.02
 
 
-def resident_mebibytes(pid: int) -> float:
-    """Return the resident memory of a process, from Linux's /proc."""
+class Memory(NamedTuple):
+    """Resident memory of a process in MiB, as Linux's /proc tells it.
+
+    `shared` is the part that is DDS's shared memory with other processes: its size is fixed, but
+    its pages count only once they were used.
+    """
+
+    total: float
+    shared: float
+
+
+def memory_of(pid: int) -> Memory:
+    """Return the resident memory of a process."""
+    kibibytes = {}
     for line in pathlib.Path(f'/proc/{pid}/status').read_text(encoding='ascii').splitlines():
-        if line.startswith('VmRSS:'):
-            return int(line.split()[1]) / 1024
-    raise ValueError(f'/proc/{pid}/status does not tell the resident memory')
+        key, _, value = line.partition(':')
+        if key in ('VmRSS', 'RssShmem'):
+            kibibytes[key] = int(value.split()[0])
+    return Memory(kibibytes['VmRSS'] / 1024, kibibytes['RssShmem'] / 1024)
 
 
 def soak(node: NodeProcess, send: Callable[[int], object], rate: float, minutes: int
-         ) -> list[float]:
-    """Send frames; return the resident memory in MiB at the end of each minute."""
+         ) -> list[Memory]:
+    """Send frames; return the node's resident memory at the end of each minute."""
     memory = []
     start = time.monotonic()
     for number in tqdm(range(1, round(60 * minutes * rate) + 1), unit='frame', mininterval=5):
         send(number)
         node.check()
         if number % round(60 * rate) == 0:
-            memory.append(resident_mebibytes(node.pid))
+            memory.append(memory_of(node.pid))
         time.sleep(max(0.0, start + number / rate - time.monotonic()))
     return memory
 
@@ -83,9 +97,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NodeProcessError as error:
         print(f'benchmark_soak: {error}', file=sys.stderr)
         return 1
-    growth = memory[-1] / memory[0] - 1
-    print('resident memory after each minute, MiB: '
-          + ', '.join(f'{each:.1f}' for each in memory))
+    growth = memory[-1].total / memory[0].total - 1
+    print('resident memory after each minute, MiB (of it shared): '
+          + ', '.join(f'{each.total:.1f} ({each.shared:.1f})' for each in memory))
     print(f'growth after the first minute: {100 * growth:+.2f} % '
           f'(allowed {100 * ALLOWED_GROWTH:g} %)')
     print(', '.join(f'{key} {figures.get(key)}' for key in (
