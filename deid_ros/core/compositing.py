@@ -2,14 +2,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laying new faces over a frame."""
 
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from deid_ros.core.deidentification.anonymizer import Patch
+from deid_ros.core.faces import Region
 
 # The part of the ellipse's radius over which a new face fades into the frame.
 _FEATHER = 0.15
+
+
+class Patch(NamedTuple):
+    """New pixels for one face.
+
+    `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
+    the result; h and w are those of `region`, which lies inside the image.
+    """
+
+    region: Region
+    pixels: np.ndarray
+    alpha: np.ndarray
 
 
 def feathered_ellipse(height: int, width: int) -> np.ndarray:

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from deid_ros.core.detection import DETECTORS
 from deid_ros.offboard.node_process import NodeProcess, NodeProcessError, node_process
-from deid_ros.offboard.ros_session import bring_up, spinning_node
+from deid_ros.offboard.ros_session import bring_up, make_room_for_images, spinning_node
 
 SIZES = {'480p': (640, 480), '720p': (1280, 720), '1080p': (1920, 1080)}
 CAMERA = '/camera/image_raw'
@@ -77,7 +77,7 @@ class Result(NamedTuple):
         }
 
 
-class _Camera:
+class Camera:
     """Sends frames and waits for them to come back."""
 
     def __init__(self, ros: Node, frames: Sequence[np.ndarray]) -> None:
@@ -93,6 +93,7 @@ class _Camera:
 
     @property
     def is_connected(self) -> bool:
+        """Tell whether the node listens."""
         return self._publisher.get_subscription_count() > 0
 
     def round_trip(self, number: int) -> Timing:
@@ -138,18 +139,19 @@ def measure(size: str, detector: str, frames: Sequence[np.ndarray], seconds: flo
     width, height = SIZES[size]
     resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
                for frame in frames]
+    make_room_for_images()
     with tempfile.TemporaryDirectory() as folder, \
             node_process([f'detector.type:={detector}', *parameters],
                          pathlib.Path(folder) / 'node.log') as node, \
             spinning_node('benchmark') as ros:
-        camera = _Camera(ros, resized)
+        camera = Camera(ros, resized)
         bring_up(ros, node)
         node.wait(lambda: camera.is_connected, 'The node does not subscribe to the camera.')
         time.sleep(1.0)  # Its publishers know this reader a little before the writers do.
         return _measure(camera, node, size, detector, seconds)
 
 
-def _measure(camera: _Camera, node: NodeProcess, size: str, detector: str, seconds: float
+def _measure(camera: Camera, node: NodeProcess, size: str, detector: str, seconds: float
              ) -> Result:
     numbers = itertools.count(1)
     for _ in range(_WARM_UP):
@@ -185,7 +187,8 @@ def _message(bgr: np.ndarray) -> Image:
                  data=array('B', bgr.tobytes()))
 
 
-def _frames(video: pathlib.Path, count: int = 20) -> list[np.ndarray]:
+def video_frames(video: pathlib.Path, count: int = 20) -> list[np.ndarray]:
+    """Return the first frames of a video, (H, W, 3) uint8 BGR."""
     capture = cv2.VideoCapture(str(video))
     frames = list(itertools.takewhile(
         lambda frame: frame is not None, (capture.read()[1] for _ in range(count))))
@@ -208,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         help='parameter of the node; repeat for several')
     options = parser.parse_args(arguments)
 
-    frames = _frames(options.video)
+    frames = video_frames(options.video)
     rows = []
     cells = list(itertools.product(options.sizes, options.detectors))
     for size, detector in tqdm(cells, unit='row'):
