@@ -4,7 +4,6 @@
 
 import os
 import re
-from glob import glob
 
 from setuptools import find_packages, setup
 
@@ -17,10 +16,16 @@ def version():
         return re.search(r"__version__ = '([^']+)'", source.read()).group(1)
 
 
-def share(folder, *patterns):
-    """Return the data_files entry that installs a folder's files into the package's share."""
-    files = sorted(path for pattern in patterns for path in glob(os.path.join(folder, pattern)))
-    return os.path.join('share', PACKAGE, folder), files
+def share(*folders):
+    """Return the data_files entries that install whole folders into the package's share."""
+    entries = []
+    for root in folders:
+        for folder, _, names in sorted(os.walk(root)):
+            files = [os.path.join(folder, name) for name in sorted(names)
+                     if not name.startswith('.') and not name.endswith('.pyc')]
+            if files:
+                entries.append((os.path.join('share', PACKAGE, folder), files))
+    return entries
 
 
 def ros(distro):
@@ -55,10 +60,7 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + PACKAGE]),
         ('share/' + PACKAGE, ['package.xml']),
-        share('launch', '*.launch.py'),
-        share('config', '*.yaml', '*.xml'),
-        share('models', '*'),
-    ],
+    ] + share('launch', 'config', 'models'),
     zip_safe=False,
     entry_points={
         'console_scripts': [
