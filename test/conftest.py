@@ -14,7 +14,7 @@ os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
 
 # Time limits of single examples say nothing on a busy machine.
-settings.register_profile('default', deadline=None, max_examples=30, print_blob=True,
+settings.register_profile('default', deadline=None, max_examples=100, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
 # The same examples in every run: a red build must mean that a change broke something.
 settings.register_profile('ci', settings.get_profile('default'), derandomize=True, database=None)
