@@ -60,8 +60,9 @@ class _RawImage(OpenedImage):
         self._encoding = _encoding_of(message)
         self._data = _bytes_of(message)
         self._width, self._height, self._step = _check_size(message, self._encoding, self._data)
-        self._bigendian = bool(message.is_bigendian)
-        self.bgr = _read_only(self._encoding.to_bgr(self._pixels(self._data), self._bigendian))
+        pixels = self._pixels(self._data)
+        self._depth = self._encoding.depth(pixels, bool(message.is_bigendian))
+        self.bgr = _read_only(self._encoding.to_bgr(pixels, self._depth))
 
     def align(self, region: Region) -> Region:
         x, y = self._encoding.align_x, self._encoding.align_y
@@ -75,7 +76,7 @@ class _RawImage(OpenedImage):
         pixels = self._pixels(data)
         for region in regions:
             self._encoding.write(pixels, np.ascontiguousarray(bgr[region.slices]), region,
-                                 self._bigendian)
+                                 self._depth)
         # A message cut out of a larger image keeps that image's step, and its "padding" is then
         # somebody's untreated pixels.
         rows = np.frombuffer(data, np.uint8).reshape(-1, self._step)
