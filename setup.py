@@ -56,7 +56,7 @@ setup(
         ('share/ament_index/resource_index/packages', ['resource/' + PACKAGE]),
         ('share/' + PACKAGE, ['package.xml']),
         share('launch', '*.launch.py'),
-        share('config', '*.yaml'),
+        share('config', '*.yaml', '*.xml'),
         share('models', '*'),
     ],
     zip_safe=False,

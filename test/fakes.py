@@ -6,8 +6,9 @@ from typing import Any, Callable, List, Optional, Sequence
 
 import numpy as np
 
+from deid_ros.core.compositing import Patch
 from deid_ros.core.deidentification import make_anonymizer
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Box, Face, region_of
 

@@ -3,15 +3,26 @@
 """Laying new faces over a frame."""
 
 import math
-from typing import Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 
-from deid_ros.core.deidentification.anonymizer import Patch
 from deid_ros.core.faces import Box, Region
 
 # The part of the ellipse's radius over which a new face fades into the frame.
 _FEATHER = 0.15
+
+
+class Patch(NamedTuple):
+    """New pixels for one face.
+
+    `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
+    the result; h and w are those of `region`, which lies inside the image.
+    """
+
+    region: Region
+    pixels: np.ndarray
+    alpha: np.ndarray
 
 
 def feathered_ellipse(box: Box, region: Region) -> np.ndarray:

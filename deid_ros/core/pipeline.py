@@ -11,8 +11,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from deid_ros.core.compositing import composite
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.compositing import Patch, composite
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.detection import check_faces, detect_at_width
 from deid_ros.core.detection.detector import Detector

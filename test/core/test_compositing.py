@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid_ros.core.compositing import composite, feathered_ellipse
-from deid_ros.core.deidentification.anonymizer import Patch
+from deid_ros.core.compositing import Patch, composite, feathered_ellipse
 from deid_ros.core.faces import Box, Region, region_of
 
 WIDTH, HEIGHT = 60, 50

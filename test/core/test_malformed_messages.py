@@ -6,6 +6,7 @@ import struct
 import zlib
 from types import SimpleNamespace
 from typing import Any, Dict
+from unittest import mock
 
 import messages
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deid_ros.core import image_codec
 from deid_ros.core.errors import CodecError
 from deid_ros.core.image_codec import open_image
 
@@ -248,4 +250,6 @@ def test_flipped_bytes_in_a_file(image_format: str, data: Any) -> None:
         # The headers more often than their share of the bytes.
         position = data.draw(st.one_of(st.integers(0, len(content) - 1), st.integers(0, 60)))
         content[position] ^= data.draw(st.integers(1, 255))
-    assert_opens_or_is_refused(file(image_format, bytes(content)))
+    # Flipped bytes make large sizes, too; decoding those takes long and shows nothing else.
+    with mock.patch.object(image_codec, '_MAX_PIXELS', 10 ** 5):
+        assert_opens_or_is_refused(file(image_format, bytes(content)))

@@ -8,7 +8,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from deid_ros.core.deidentification.anonymizer import Patch
+from deid_ros.core.compositing import Patch
 from deid_ros.core.errors import AnonymizationError, raised_as
 from deid_ros.core.faces import Box, Face, Region, region_of
 

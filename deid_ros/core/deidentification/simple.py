@@ -10,8 +10,8 @@ from typing import List, Sequence, Tuple
 import cv2
 import numpy as np
 
-from deid_ros.core.compositing import feathered_ellipse
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.compositing import Patch, feathered_ellipse
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.errors import AnonymizationError
 from deid_ros.core.faces import Face, region_of
 

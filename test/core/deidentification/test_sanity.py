@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deid_ros.core.compositing import Patch
 from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS, make_anonymizer
-from deid_ros.core.deidentification.anonymizer import Patch
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.errors import AnonymizationError
 from deid_ros.core.faces import Box, Face, Region
