@@ -48,7 +48,6 @@ setup(
     maintainer_email='deid_ros@users.noreply.github.com',
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, PACKAGE + '.*']),
-    package_data={PACKAGE + '.offboard.demo': ['*.xml']},
     python_requires='>=3.6',
     # With colcon, rosdep installs what package.xml lists; these are for pip.
     install_requires=['setuptools', 'numpy<2.3', 'opencv-python-headless<5', 'onnxruntime',

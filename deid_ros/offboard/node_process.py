@@ -3,6 +3,7 @@
 """The node `deid` in a process of its own, for the demo and the benchmarks."""
 
 import contextlib
+import os
 import pathlib
 import signal
 import subprocess
@@ -10,8 +11,22 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from deid_ros.core.resources import shared_directory
+
+# Where Fast DDS looks for its settings: before version 3, and from it on (Kilted).
+_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 _SECONDS_TO_STOP = 10.0
 _LINES_SHOWN = 12
+
+
+def make_room_for_images() -> None:
+    """Let this process, and those it starts, send large images without loss.
+
+    With the settings that Fast DDS comes with, a 720p image of a best-effort camera does not fit
+    in its half megabyte of shared memory and is lost. See config/fastdds.xml.
+    """
+    for variable in _PROFILE_VARIABLES:
+        os.environ.setdefault(variable, str(shared_directory('config') / 'fastdds.xml'))
 
 
 class NodeProcessError(Exception):
@@ -19,7 +34,7 @@ class NodeProcessError(Exception):
 
 
 class NodeProcess:
-    """A running node; see `node_process`."""
+    """A running node; see `running`."""
 
     def __init__(self, process: subprocess.Popen, log: pathlib.Path) -> None:
         self._process = process
@@ -59,16 +74,23 @@ class NodeProcess:
             f'{what} Its last output ({self._log}):\n{last or "    (nothing)"}')
 
 
-@contextlib.contextmanager
-def node_process(parameters: Sequence[str], log: pathlib.Path) -> Iterator[NodeProcess]:
-    """Run the node while the block runs.
+def node_command(parameters: Sequence[str]) -> list[str]:
+    """Return the command line of the node.
 
     :param parameters: as after `-p` on a ROS command line, NAME:=VALUE.
-    :param log: file that takes everything the node prints.
     """
     command = [sys.executable, '-m', 'deid_ros.node.deid_node', '--ros-args']
     for parameter in parameters:
         command += ['-p', parameter]
+    return command
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], log: pathlib.Path) -> Iterator[NodeProcess]:
+    """Run a node while the block runs.
+
+    :param log: file that takes everything the node prints.
+    """
     # A session of its own: Ctrl-C reaches this process alone, which then ends the node in order.
     with log.open('wb') as output, subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,

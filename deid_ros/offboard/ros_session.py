@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A ROS node for command lines that talk to the node `deid`."""
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +13,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from deid_ros.core.resources import shared_directory
 from deid_ros.offboard.node_process import NodeProcess
-
-# Where Fast DDS looks for its settings: before version 3, and from it on (Kilted).
-_PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-
-
-def make_room_for_images() -> None:
-    """Let this process, and those it starts, send large images without loss.
-
-    With the settings that Fast DDS comes with, a 720p image of a best-effort camera does not fit
-    in its half megabyte of shared memory and is lost. See config/fastdds.xml.
-    """
-    for variable in _PROFILE_VARIABLES:
-        os.environ.setdefault(variable, str(shared_directory('config') / 'fastdds.xml'))
 
 
 @contextmanager

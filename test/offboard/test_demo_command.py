@@ -2,13 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's command line, and the node's process."""
 
-import sys
 
 import pytest
 
 from deid_ros.offboard.demo import __main__ as demo
-from deid_ros.offboard.demo.errors import DemoError
-from deid_ros.offboard.demo.node_process import running
 
 
 @pytest.fixture(autouse=True)
@@ -37,19 +34,3 @@ def test_wrong_arguments_are_refused(arguments):
     with pytest.raises(SystemExit) as caught:
         demo.main(arguments)
     assert caught.value.code == 2
-
-
-def test_the_last_words_of_a_dead_node_are_told(tmp_path):
-    command = [sys.executable, '-S', '-c', 'print("no such detector"); raise SystemExit(2)']
-    with running(command, tmp_path / 'log') as node:
-        node._process.wait(30)
-        with pytest.raises(DemoError, match='(?s)exit status 2.*no such detector'):
-            node.check()
-
-
-def test_the_node_does_not_outlive_an_error(tmp_path):
-    command = [sys.executable, '-S', '-c', 'import time; time.sleep(60)']
-    with pytest.raises(KeyError), running(command, tmp_path / 'log') as node:
-        raise KeyError
-    with pytest.raises(DemoError, match='ended'):
-        node.check()

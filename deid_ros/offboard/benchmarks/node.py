@@ -28,8 +28,14 @@ from std_msgs.msg import String
 from tqdm import tqdm
 
 from deid_ros.core.detection import DETECTORS
-from deid_ros.offboard.node_process import NodeProcess, NodeProcessError, node_process
-from deid_ros.offboard.ros_session import bring_up, make_room_for_images, spinning_node
+from deid_ros.offboard.node_process import (
+    NodeProcess,
+    NodeProcessError,
+    make_room_for_images,
+    node_command,
+    running,
+)
+from deid_ros.offboard.ros_session import bring_up, spinning_node
 
 SIZES = {'480p': (640, 480), '720p': (1280, 720), '1080p': (1920, 1080)}
 CAMERA = '/camera/image_raw'
@@ -141,8 +147,8 @@ def measure(size: str, detector: str, frames: Sequence[np.ndarray], seconds: flo
                for frame in frames]
     make_room_for_images()
     with tempfile.TemporaryDirectory() as folder, \
-            node_process([f'detector.type:={detector}', *parameters],
-                         pathlib.Path(folder) / 'node.log') as node, \
+            running(node_command([f'detector.type:={detector}', *parameters]),
+                    pathlib.Path(folder) / 'node.log') as node, \
             spinning_node('benchmark') as ros:
         camera = Camera(ros, resized)
         bring_up(ros, node)

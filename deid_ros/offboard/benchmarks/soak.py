@@ -19,8 +19,14 @@ from diagnostic_msgs.msg import DiagnosticArray
 from tqdm import tqdm
 
 from deid_ros.offboard.benchmarks.node import CAMERA, SIZES, Camera, video_frames
-from deid_ros.offboard.node_process import NodeProcess, NodeProcessError, node_process
-from deid_ros.offboard.ros_session import bring_up, make_room_for_images, spinning_node
+from deid_ros.offboard.node_process import (
+    NodeProcess,
+    NodeProcessError,
+    make_room_for_images,
+    node_command,
+    running,
+)
+from deid_ros.offboard.ros_session import bring_up, spinning_node
 
 ALLOWED_GROWTH = 0.02
 
@@ -87,7 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     make_room_for_images()
     try:
         with tempfile.TemporaryDirectory() as folder, \
-                node_process(options.parameter, pathlib.Path(folder) / 'node.log') as node, \
+                running(node_command(options.parameter),
+                        pathlib.Path(folder) / 'node.log') as node, \
                 spinning_node('soak') as ros:
             ros.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 1)
             camera = Camera(ros, frames)

@@ -24,6 +24,11 @@ from deid_ros.offboard.demo.scene import (
 from deid_ros.offboard.demo.simulated_camera import SimulatedCamera
 from deid_ros.offboard.demo.source import FrameSource
 from deid_ros.offboard.demo.video import VideoFile
+from deid_ros.offboard.node_process import (
+    make_room_for_images,
+    node_command,
+    running,
+)
 
 DESCRIPTION = (
     'Fly a camera past portraits, send its images over DDS through the node deid, and check that '
@@ -31,7 +36,6 @@ DESCRIPTION = (
     '(rosbag2, mcap).')
 DEFAULT_RATE = 15.0
 MOST_PROBLEMS = 10
-FAST_DDS_PROFILE = pathlib.Path(__file__).with_name('fastdds.xml')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,10 +86,9 @@ def _positive(text: str) -> float:
 def _isolate() -> None:
     """Keep to this machine and to a graph of its own: nobody else's nodes are disturbed."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    os.environ['ROS_LOCALHOST_ONLY'] = '1'  # Humble's word for it
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
-    # Fast DDS 2 (Jazzy) and 3 (Kilted) read different variables.
-    for variable in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        os.environ[variable] = str(FAST_DDS_PROFILE)
+    make_room_for_images()
 
 
 def _run(options: argparse.Namespace) -> list[str]:
@@ -93,7 +96,6 @@ def _run(options: argparse.Namespace) -> list[str]:
     # Imports rclpy, which reads the environment and which a wrong argument need not wait for.
     from deid_ros.offboard.demo.contact_sheet import ContactSheet
     from deid_ros.offboard.demo.flight import OUTPUTS, fly
-    from deid_ros.offboard.demo.node_process import node_command, running
     from deid_ros.offboard.demo.recorder import BagRecorder
     from deid_ros.offboard.demo.table import table
     from deid_ros.offboard.demo.verification import verify

@@ -11,27 +11,22 @@ import struct
 import threading
 import time
 from array import array
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
-from deid_ros.offboard.demo.node_process import NodeProcess
 from deid_ros.offboard.demo.recorder import BagRecorder
 from deid_ros.offboard.demo.source import FrameSource
+from deid_ros.offboard.node_process import NodeProcess
+from deid_ros.offboard.ros_session import bring_up, spinning_node
 
 IMAGE_TOPIC = '/camera/image_raw'
 INFO_TOPIC = '/camera/camera_info'
@@ -43,7 +38,6 @@ OUTPUTS = {IMAGE_OUTPUT: 'sensor_msgs/msg/Image', INFO_OUTPUT: 'sensor_msgs/msg/
            REPORT_OUTPUT: 'std_msgs/msg/String'}
 
 _NODE = '/deid'
-_START_TIMEOUT = 60.0  # seconds until the node answers; loading networks can take long
 _GRAPH_TIMEOUT = 30.0
 _SETTLE = 1.0  # a writer knows a reader a little before the reader knows the writer
 _QUIET = 2.0  # without a report for so long, the node has done all there was to do
@@ -71,32 +65,14 @@ def fly(source: FrameSource, node: NodeProcess, recorder: BagRecorder,
 
     :param recorder: takes every message that the node publishes for the camera.
     :param progress: wraps the frame numbers while they are flown.
-    :raises DemoError: the node ends, refuses to start, or does not answer in time.
+    :raises NodeProcessError: the node ends, refuses to start, or does not answer in time.
     """
-    with _spinning_node() as ros:
+    with spinning_node('simulated_camera') as ros:
         flight = _Flight(ros, source, node, recorder)
         flight.bring_up()
         flight.publish(progress)
         flight.land()
         return flight.log
-
-
-@contextmanager
-def _spinning_node() -> Iterator[Node]:
-    # Without signal handlers of rclpy, Ctrl-C stays an ordinary exception, which cleans up.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    ros = rclpy.create_node('simulated_camera')
-    executor = SingleThreadedExecutor()
-    executor.add_node(ros)
-    thread = threading.Thread(target=executor.spin, name='executor')
-    thread.start()
-    try:
-        yield ros
-    finally:
-        executor.shutdown()
-        thread.join()
-        ros.destroy_node()
-        rclpy.try_shutdown()
 
 
 class _Flight:
@@ -123,17 +99,9 @@ class _Flight:
 
     def bring_up(self) -> None:
         """Configure and activate the node, and wait until everybody sees everybody."""
-        client = self._ros.create_client(ChangeState, _NODE + '/change_state')
-        self._wait(client.service_is_ready, _START_TIMEOUT, 'The node does not come up.')
-        for name, transition in (('configure', Transition.TRANSITION_CONFIGURE),
-                                 ('activate', Transition.TRANSITION_ACTIVATE)):
-            request = ChangeState.Request(transition=Transition(id=transition))
-            future = client.call_async(request)
-            self._wait(future.done, _START_TIMEOUT, f'The node does not answer to {name}.')
-            if not future.result().success:
-                raise self._node.error(f'The node refuses to {name}.')
-        self._wait(self._is_connected, _GRAPH_TIMEOUT,
-                   'The node and the camera do not find each other over DDS.')
+        bring_up(self._ros, self._node, _NODE)
+        self._node.wait(self._is_connected,
+                        'The node and the camera do not find each other over DDS.', _GRAPH_TIMEOUT)
         time.sleep(_SETTLE)
 
     def publish(self, progress: Callable[[Iterable[int]], Iterable[int]]) -> None:
@@ -153,27 +121,15 @@ class _Flight:
     def land(self) -> None:
         """Wait for the last images and for the node's final figures."""
         self._last_report = max(self._last_report, time.perf_counter())
-        self._wait(lambda: time.perf_counter() - self._last_report > _QUIET, _GRAPH_TIMEOUT,
-                   'The node goes on without end.')
+        self._node.wait(lambda: time.perf_counter() - self._last_report > _QUIET,
+                        'The node goes on without end.', _GRAPH_TIMEOUT)
         self._diagnosed.clear()
-        self._wait(self._diagnosed.is_set, _GRAPH_TIMEOUT, 'The node gives no diagnostics.')
+        self._node.wait(self._diagnosed.is_set, 'The node gives no diagnostics.', _GRAPH_TIMEOUT)
 
     def _is_connected(self) -> bool:
         return (self._images.get_subscription_count() > 0
                 and self._infos.get_subscription_count() > 0
                 and all(self._ros.count_publishers(topic) for topic in OUTPUTS))
-
-    def _wait(self, condition: Callable[[], bool], seconds: float, problem: str) -> None:
-        """Wait for a condition.
-
-        :raises DemoError: the node ended, or it took too long.
-        """
-        deadline = time.perf_counter() + seconds
-        while not condition():
-            self._node.check()
-            if time.perf_counter() > deadline:
-                raise self._node.error(f'{problem} ({seconds:g} seconds have passed.)')
-            time.sleep(0.02)
 
     def _image(self, index: int, stamp: int) -> Image:
         bgr = self._source.frame(index)
