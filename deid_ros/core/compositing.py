@@ -5,6 +5,7 @@
 import math
 from typing import NamedTuple, Sequence
 
+import cv2
 import numpy as np
 
 from deid_ros.core.faces import Box, Region
@@ -57,6 +58,5 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
     result = bgr.copy()
     for patch in patches:
         below = result[patch.region.slices]
-        alpha = patch.alpha[..., None]
-        below[...] = np.rint(below + alpha * (patch.pixels.astype(np.float32) - below))
+        below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)
     return result

@@ -23,7 +23,7 @@ _PIXELATE_SQUARES = 6
 _MASK_GRAY = 96
 # The blur is computed on a face shrunk to this size: the result is the same, as the blur leaves
 # nothing finer, and the cost no longer grows with the kernel.
-_BLUR_SIZE = 32
+_BLUR_SIZE = 16
 
 
 class _RegionAnonymizer(Anonymizer):

@@ -14,7 +14,13 @@ from tqdm import tqdm
 
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.demo.errors import DemoError
-from deid_ros.offboard.demo.scene import hang, load_portraits, packaged_portraits, pictures_in
+from deid_ros.offboard.demo.scene import (
+    MOST_PICTURES,
+    hang,
+    load_portraits,
+    packaged_portraits,
+    pictures_in,
+)
 from deid_ros.offboard.demo.simulated_camera import SimulatedCamera
 from deid_ros.offboard.demo.source import FrameSource
 from deid_ros.offboard.demo.video import VideoFile
@@ -35,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _isolate()
     try:
         problems = _run(options)
-    except (DemoError, ConfigurationError) as error:
+    except (DemoError, ConfigurationError, OSError) as error:
         problems = [str(error)]
     except KeyboardInterrupt:
         problems = ['interrupted']
@@ -51,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
                                      description=DESCRIPTION)
     scene = parser.add_mutually_exclusive_group()
     scene.add_argument('--image-dir', type=pathlib.Path, metavar='DIR',
-                       help='hang the portraits of this folder on the wall')
+                       help=f'hang portraits of this folder on the wall, {MOST_PICTURES} at most')
     scene.add_argument('--video', type=pathlib.Path, metavar='FILE',
                        help='play a video instead of the simulated camera')
     parser.add_argument('--seconds', type=_positive, default=10.0, help='length (10)')

@@ -15,7 +15,7 @@ from deid_ros.offboard.demo.errors import DemoError
 from deid_ros.offboard.packaged import packaged_file
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
-MOST_PICTURES = 8
+MOST_PICTURES = 4
 
 _WALL_HEIGHT = 1300
 _MARGIN = 640  # wall left and right of the pictures, pixels

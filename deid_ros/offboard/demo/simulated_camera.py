@@ -15,7 +15,8 @@ WIDTH, HEIGHT = 1280, 720
 _PERIOD = 10.0  # seconds of one flight along the wall and back
 _ZOOM = (0.78, 1.15)  # image pixels per wall pixel
 _ROLL = 7.0  # degrees to either side
-_OVERSHOOT = 110.0  # how far beyond the outermost pictures' centres the pan reaches, wall pixels
+# The pan turns back so far before the outermost pictures' centres, but not sooner; wall pixels.
+_TURN_BACK, _LEAST_REACH = 150.0, 240.0
 # The shutter is open for half of the time between frames. The blur is the mean of so many moments.
 _SHUTTER = 0.5
 _EXPOSURES = 4
@@ -61,8 +62,8 @@ class SimulatedCamera:
         """Return the (2, 3) affine map from wall to image at a time in seconds."""
         first, last = self._scene.centres[0], self._scene.centres[-1]
         turn = 2 * math.pi * time / _PERIOD
-        reach = (last[0] - first[0]) / 2
-        pan = (first[0] + last[0]) / 2 - (reach * 0.35 + _OVERSHOOT) * math.cos(turn)
+        reach = max(_LEAST_REACH, (last[0] - first[0]) / 2 - _TURN_BACK)
+        pan = (first[0] + last[0]) / 2 - reach * math.cos(turn)
         rise = (first[1] + last[1]) / 2 - 60 + 70 * math.sin(2 * turn + 0.5)
         # A hover is never quite still.
         pan += 5 * math.sin(2 * math.pi * 1.3 * time)
