@@ -1,0 +1,121 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's anonymizer: every face becomes another one that the autoencoder chain makes of it."""
+
+from typing import List, Optional, Sequence
+
+import cv2
+import numpy as np
+
+from deid_ros.core.backends import make_backend
+from deid_ros.core.deidentification.alignment import (
+    TIGHT, BoxMapping, Square, cut, match_tone, misfit, put, square_of)
+from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.deidentification.chain import load_chain
+from deid_ros.core.deidentification.networks import FACE_SIZE
+from deid_ros.core.deidentification.simple import Blur
+from deid_ros.core.deidentification.weights import ModelStore, models_directory
+from deid_ros.core.errors import AnonymizationError
+from deid_ros.core.faces import Face, Region
+
+# A face of which less is inside the image is completed with repeated border: no face comes of that.
+_LEAST_INSIDE = 0.85
+# A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
+_CHROMA_SIGMA = 0.08
+# The new face fades into what is around it over this part of its half-width.
+_FEATHER = 0.25
+
+
+def _face_weight() -> np.ndarray:
+    """Return (64, 64) float32: how much of the new face is shown in the square, 0 at its border.
+
+    The shape between an ellipse and a square follows cheeks and jaw and leaves out the corners.
+    """
+    position = np.abs((np.arange(FACE_SIZE, dtype=np.float32) + 0.5) * 2 / FACE_SIZE - 1)
+    radius = (position[:, None] ** 3 + position[None, :] ** 3) ** (1 / 3)
+    share = np.clip((1 - radius) / _FEATHER, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+class AutoencoderAnonymizer(Anonymizer):
+    """Gives every face a new identity (P. Nousi et al., sections 3 and 4).
+
+    The new face lies over a blur of the whole grown box, so nothing of the original is left where
+    the new face does not reach.
+    """
+
+    name = 'autoencoder'
+
+    def __init__(self, shift_mode: str = 'cluster', shift_apply: str = 'finetuned',
+                 backend: str = 'onnxruntime', models: Optional[str] = None,
+                 box_mapping: BoxMapping = TIGHT, align: bool = True) -> None:
+        """Load the chain.
+
+        :param shift_mode: how identities change: `reconstruct`, `cluster`, `attribute`,
+            `neighbour` or `cell`.
+        :param shift_apply: `finetuned`, or `runtime`, which allows to change `alpha`.
+        :param backend: `onnxruntime` or `torch`.
+        :param models: folder with `models.json`; None for the one that comes with the package.
+        :param box_mapping: of the detector that finds the faces.
+        :param align: whether to turn faces upright, where there are landmarks.
+        :raises ConfigurationError: when any of it is unknown, missing or damaged.
+        """
+        chain = load_chain(ModelStore(models or models_directory()), shift_mode, shift_apply)
+        self._backend = make_backend(backend, chain)
+        self.device = self._backend.device
+        self.box_mapping = box_mapping
+        self._align = align
+        self._weight = _face_weight()
+        self._blur = Blur()
+
+    @property
+    def alpha(self) -> float:
+        """Strength of a shift at run time, 0 (none) to 1 (all the way); may be set at any time."""
+        return self._backend.alpha
+
+    @alpha.setter
+    def alpha(self, value: float) -> None:
+        self._backend.alpha = value
+
+    def can_treat(self, face: Face, image_width: int, image_height: int) -> Optional[str]:
+        """Return None where a good new face can be made, else the reason why not, in a few words."""
+        square = square_of(face, self.box_mapping, self._align)
+        if square.share_inside(image_width, image_height) < _LEAST_INSIDE:
+            return 'beyond the edge of the image'
+        return misfit(face)
+
+    def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
+        squares = [square_of(face, self.box_mapping, self._align) for face in faces]
+        originals = [cut(bgr, square, FACE_SIZE) for square in squares]
+        blurred = self._blur.anonymize(bgr, faces, box_margin)
+        if not originals:
+            return []
+        if not self._backend.color:
+            new_faces = self._backend.run(np.stack(
+                [cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in originals]))
+            pictures = [self._colored(new, old) for new, old in zip(new_faces, originals)]
+        else:
+            new_faces = self._backend.run(np.stack(originals))
+            pictures = [match_tone(new.astype(np.float32), old.astype(np.float32), self._weight)
+                        for new, old in zip(new_faces, originals)]
+        if not len(pictures) == len(faces) == len(blurred):
+            raise AnonymizationError(f'{len(pictures)} new faces for {len(faces)}')
+        return [self._laid_over(patch, picture, square)
+                for patch, picture, square in zip(blurred, pictures, squares)]
+
+    def _colored(self, luminance: np.ndarray, original: np.ndarray) -> np.ndarray:
+        """Return a (64, 64, 3) float32 BGR face with the new luminance and the original's hues."""
+        old = cv2.cvtColor(original, cv2.COLOR_BGR2YCrCb)
+        result = cv2.GaussianBlur(old, (0, 0), _CHROMA_SIGMA * FACE_SIZE)
+        result[:, :, 0] = np.rint(match_tone(luminance.astype(np.float32),
+                                             old[:, :, 0].astype(np.float32), self._weight))
+        return cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR).astype(np.float32)
+
+    def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
+        region = patch.region  # type: Region
+        weight = put(self._weight, square, region)
+        new = put(picture, square, region)
+        below = patch.pixels.astype(np.float32)
+        pixels = below + weight[:, :, None] * (new - below)
+        return Patch(region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
+                     np.maximum(patch.alpha, weight))
