@@ -1,0 +1,93 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluate`: FCNS, DEID and DIV of the shipped modes on a set of faces."""
+
+import argparse
+import json
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deid_ros.core.backends import BACKENDS, make_backend
+from deid_ros.core.deidentification.chain import SHIFT_APPLY, load_chain
+from deid_ros.core.deidentification.weights import ModelStore
+from deid_ros.core.errors import ConfigurationError
+from deid_ros.offboard.datasets import load_faces
+from deid_ros.offboard.evaluation import measures
+
+_SEED = 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    result = argparse.ArgumentParser(prog='evaluate', description=__doc__.replace('`', ''))
+    result.add_argument('--data', type=Path, required=True, help='tar or folder of face images')
+    result.add_argument('--models', type=Path, default=Path('models'),
+                        help='folder with models.json (default: models)')
+    result.add_argument('--modes', nargs='+', metavar='MODE',
+                        help='shift modes (default: all that can be applied as asked)')
+    result.add_argument('--apply', choices=SHIFT_APPLY, default='finetuned')
+    result.add_argument('--alpha', type=float, help='strength of a shift at run time')
+    result.add_argument('--backend', choices=BACKENDS, default='onnxruntime')
+    result.add_argument('--count', type=int, default=2000,
+                        help='faces, drawn with seed 0 (default: 2000)')
+    result.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
+                        help='folder for the cropped faces (default: ~/.cache/deid_ros)')
+    result.add_argument('--output', type=Path, help='JSON file that the figures are added to')
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    command = parser()
+    options = command.parse_args(arguments)
+    try:
+        store = ModelStore(str(options.models))
+        modes = options.modes or [name for name, mode in store.modes.items()
+                                  if options.apply in mode['apply']]
+        backends = {mode: make_backend(options.backend, load_chain(store, mode, options.apply))
+                    for mode in modes}
+        faces = load_faces(options.data, options.cache).pixels
+    except (ConfigurationError, FileNotFoundError, ValueError) as error:
+        command.exit(1, f'evaluate: {error}\n')
+    chosen = np.random.default_rng(_SEED).permutation(len(faces))[:options.count]
+    color = faces[np.sort(chosen)]
+    gray = np.stack([cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in color])
+    first, second = measures.random_pairs(len(color))
+
+    # Compared with what the networks were given: for gray models, the gray original.
+    @cache
+    def originals(is_color: bool) -> np.ndarray:
+        return measures.descriptors(color if is_color else gray)
+
+    for mode, backend in backends.items():
+        if options.alpha is not None:
+            backend.alpha = options.alpha
+        new_faces = backend.run(color if backend.color else gray)
+        found = measures.detected(new_faces)
+        described = measures.descriptors(new_faces)
+        shares = {
+            'FCNS': measures.share(found),
+            'DEID': measures.share(measures.differing(originals(backend.color), described)),
+            'DIV': measures.share(measures.differing(described[first], described[second])),
+        }
+        print(f'{mode} ({options.apply}, N={len(color)}): '
+              + ' · '.join(f'{name} {value}' for name, value in shares.items()), flush=True)
+        if options.output is not None:
+            _add(options.output, mode, options.apply, {
+                'N': len(color), 'pairs': len(first), 'backend': options.backend,
+                'alpha': backend.alpha,
+                **{name: [value.percent, value.low, value.high]
+                   for name, value in shares.items()}})
+
+
+def _add(path: Path, mode: str, apply: str, figures: dict[str, object]) -> None:
+    content = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
+    content[f'{mode}/{apply}'] = figures
+    path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()
