@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors of the core. Every one of them means that a frame, or the whole node, is withheld."""
 
+from contextlib import contextmanager
+from typing import Iterator, Type
+
 
 class DeidError(Exception):
     """Base of all errors that this package raises on purpose."""
@@ -29,3 +32,14 @@ class DetectionError(DeidError):
 
 class AnonymizationError(DeidError):
     """An anonymizer gave something that cannot replace the faces it was asked to replace."""
+
+
+@contextmanager
+def raised_as(error_type: Type[DeidError], who: str) -> Iterator[None]:
+    """Turn whatever a library raises inside into `error_type`, with `who` it came from."""
+    try:
+        yield
+    except DeidError:
+        raise
+    except Exception as error:
+        raise error_type('{} failed: {}: {}'.format(who, type(error).__name__, error)) from error

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of everything that makes a face unrecognizable."""
 
-from typing import List, NamedTuple, Sequence
+from typing import Dict, List, NamedTuple, Sequence
 
 import numpy as np
 
@@ -22,12 +22,14 @@ class Patch(NamedTuple):
 
 
 class Anonymizer:
-    """Makes new pixels for faces. One call treats all faces of a frame, so networks run as one batch."""
+    """Makes new pixels for faces, for all faces of a frame in one call: networks run as a batch."""
 
     #: The name used by the parameters `deid.method` and `fallback.method`.
     name = ''
     #: Where it runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: SHA-256 of each model file in use, by file name, for the provenance record.
+    model_hashes: Dict[str, str] = {}
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
         """Return one patch for each face, in the order of `faces`.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of all face detectors."""
 
-from typing import List, Optional
+from typing import Dict, List, Optional
 
 import numpy as np
 
@@ -22,6 +22,8 @@ class Detector:
     default_threshold = 0.5
     #: Where the network runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: SHA-256 of each model file in use, by file name, for the provenance record.
+    model_hashes: Dict[str, str] = {}
 
     def detect(self, bgr: np.ndarray, threshold: Optional[float] = None) -> List[Face]:
         """Return the faces of an image.

@@ -1,0 +1,139 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The frame path, shared by the live node and everything off-board.
+
+`FramePipeline.process` either returns a frame whose faces are all treated or raises; there is no
+third way. `deid_ros.core.failsafe` decides what becomes of a frame for which it raised.
+"""
+
+from array import array
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from deid_ros.core.compositing import composite
+from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.deidentification.sanity import check_patches
+from deid_ros.core.detection import check_faces, detect_at_width
+from deid_ros.core.detection.detector import Detector
+from deid_ros.core.errors import AnonymizationError, DetectionError, raised_as
+from deid_ros.core.faces import Face, Region
+from deid_ros.core.image_codec import open_image
+from deid_ros.core.report import FaceReport, Stopwatch
+
+
+class PipelineSettings(NamedTuple):
+    """What may change from one frame to the next, without loading anything."""
+
+    #: Least score of a face; None means the detector's own default.
+    confidence_threshold: Optional[float] = None
+    #: Images wider than this are shrunk for the detector; 0 means never.
+    detection_width: int = 640
+    #: How far beyond its box a face is treated, as a share of the box's size.
+    box_margin: float = 0.25
+    #: Faces whose box is lower than this, in pixels, go to the fallback anonymizer.
+    min_face_size: int = 20
+    #: 1…100, for compressed images.
+    jpeg_quality: int = 90
+
+
+class AnonymizedFrame(NamedTuple):
+    """A frame that is safe to publish."""
+
+    #: The new message's `data`; every other field of the message stays as it was.
+    data: array
+    #: (H, W, 3) uint8, the same picture.
+    bgr: np.ndarray
+    #: One entry a face, with the region in which pixels may have changed.
+    faces: List[FaceReport]
+    #: Milliseconds by stage: decode, detect, deidentify, composite, encode.
+    milliseconds: Dict[str, float]
+
+
+class FramePipeline:
+    """Decode ▸ detect ▸ de-identify ▸ composite ▸ encode."""
+
+    def __init__(self, detector: Detector, anonymizer: Anonymizer, fallback: Anonymizer) -> None:
+        self.detector = detector
+        self.anonymizer = anonymizer
+        self.fallback = fallback
+
+    def with_anonymizer(self, anonymizer: Anonymizer) -> 'FramePipeline':
+        """Return a pipeline like this one with another anonymizer."""
+        return FramePipeline(self.detector, anonymizer, self.fallback)
+
+    def with_fallback(self, fallback: Anonymizer) -> 'FramePipeline':
+        """Return a pipeline like this one with another fallback."""
+        return FramePipeline(self.detector, self.anonymizer, fallback)
+
+    @property
+    def model_hashes(self) -> Dict[str, str]:
+        """Return the SHA-256 of each model file in use, by file name."""
+        hashes = dict(self.detector.model_hashes)
+        hashes.update(self.anonymizer.model_hashes)
+        hashes.update(self.fallback.model_hashes)
+        return hashes
+
+    def process(self, message: Any, settings: PipelineSettings) -> AnonymizedFrame:
+        """Return the anonymized frame of an image message.
+
+        :param message: a `sensor_msgs/Image` or `sensor_msgs/CompressedImage`; it is not changed.
+        :raises CodecError: the message cannot be opened.
+        :raises DetectionError: the detector gave nonsense.
+        :raises AnonymizationError: a face was not treated as it must be.
+        """
+        watch = Stopwatch()
+        image = open_image(message, settings.jpeg_quality)
+        watch.lap('decode')
+
+        height, width = image.bgr.shape[:2]
+        with raised_as(DetectionError, 'detector ' + self.detector.name):
+            found = detect_at_width(self.detector, image.bgr, settings.detection_width,
+                                    settings.confidence_threshold)
+        faces = check_faces(found, width, height)
+        watch.lap('detect')
+
+        patches, methods = self._deidentify(image.bgr, faces, settings)
+        check_patches(patches, faces, image.bgr)
+        watch.lap('deidentify')
+
+        bgr = composite(image.bgr, patches)
+        regions = [image.align(patch.region) for patch in patches]
+        watch.lap('composite')
+
+        data = image.encode(bgr, regions)
+        watch.lap('encode')
+        return AnonymizedFrame(data, bgr, _report(faces, regions, methods), watch.milliseconds)
+
+    def _deidentify(self, bgr: np.ndarray, faces: Sequence[Face], settings: PipelineSettings
+                    ) -> Tuple[List[Patch], List[str]]:
+        """Return a patch for each face, and the name of the anonymizer that made it."""
+        anonymizers = [self.fallback if face.box.height < settings.min_face_size
+                       else self.anonymizer for face in faces]
+        patches = [None] * len(faces)  # type: List[Any]
+        for anonymizer in set(anonymizers):
+            chosen = [index for index, one in enumerate(anonymizers) if one is anonymizer]
+            with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
+                made = anonymizer.anonymize(bgr, [faces[index] for index in chosen],
+                                            settings.box_margin)
+            # A batch that came back short leaves None behind, which check_patches refuses.
+            for index, patch in zip(chosen, made):
+                patches[index] = patch
+        return patches, [anonymizer.name for anonymizer in anonymizers]
+
+
+def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
+    """Return a frame like `message` in which every pixel is black.
+
+    :raises CodecError: the message cannot be opened.
+    """
+    image = open_image(message, jpeg_quality)
+    height, width = image.bgr.shape[:2]
+    black = np.zeros_like(image.bgr)
+    return AnonymizedFrame(image.encode(black, [Region(0, 0, width, height)]), black, [], {})
+
+
+def _report(faces: Sequence[Face], regions: Sequence[Region], methods: Sequence[str]
+            ) -> List[FaceReport]:
+    return [FaceReport(face.box, face.score, region, method)
+            for face, region, method in zip(faces, regions, methods)]

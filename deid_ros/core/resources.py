@@ -1,0 +1,81 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files that this package brings, and the packages that it needs, are found."""
+
+import importlib
+import os
+import pathlib
+import sys
+from typing import Any, List
+
+from deid_ros.core.errors import ConfigurationError
+
+MODELS_VARIABLE = 'DEID_ROS_MODELS'
+
+
+def models_directory() -> pathlib.Path:
+    """Return the folder of the networks that this package ships.
+
+    It is `models/` of a source checkout (also one installed with `pip install -e`), else
+    `share/deid_ros/models` of the prefix into which colcon or pip installed the package. The
+    environment variable `DEID_ROS_MODELS` names another folder.
+
+    :raises ConfigurationError: there is no such folder; lists the places looked at.
+    """
+    override = os.environ.get(MODELS_VARIABLE)
+    candidates = [pathlib.Path(override)] if override else _candidates()
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise ConfigurationError(
+        'The folder with the networks of deid_ros was not found. Looked at: {}. Install the '
+        'package again, or set {} to the folder that holds centerface.onnx.'.format(
+            ', '.join(str(candidate) for candidate in candidates), MODELS_VARIABLE))
+
+
+def _candidates() -> List[pathlib.Path]:
+    package = pathlib.Path(os.path.abspath(__file__)).parents[1]
+    candidates = []
+    # colcon --symlink-install reaches the checkout through links. The marker tells a checkout
+    # from a site-packages folder, where `models` would be somebody else's package.
+    checkout = package.resolve().parent
+    if (checkout / 'resource' / 'deid_ros').is_file():
+        candidates.append(checkout / 'models')
+    prefixes = [pathlib.Path(sys.prefix)]
+    if package.parent.name in ('site-packages', 'dist-packages'):
+        # <prefix>/lib/python3.X/site-packages/deid_ros; Debian and Ubuntu put packages under
+        # <prefix>/local/lib, while data stays in <prefix>/share.
+        prefix = package.parents[3]
+        prefixes = [prefix] + ([prefix.parent] if prefix.name == 'local' else []) + prefixes
+    for prefix in prefixes:
+        shared = prefix / 'share' / 'deid_ros' / 'models'
+        if shared not in candidates:
+            candidates.append(shared)
+    return candidates
+
+
+def require(module: str, command: str) -> Any:
+    """Import a package that only some configurations need.
+
+    :param module: name to import.
+    :param command: what a user types to install it.
+    :raises ConfigurationError: it cannot be imported; the message holds the command.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ConfigurationError(f'The Python package {module!r} cannot be imported ({error}). '
+                                 f'Install it with: {command}') from error
+
+
+def read_model(path: pathlib.Path, advice: str) -> bytes:
+    """Return the content of a network file.
+
+    :param advice: a sentence that says how to get the file.
+    :raises ConfigurationError: the file cannot be read; the message ends with the advice.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(
+            f'The network file {path} cannot be read ({error.strerror}). {advice}') from error

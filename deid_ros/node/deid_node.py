@@ -1,0 +1,296 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The node `deid`: camera topics in, anonymized camera topics out."""
+
+import json
+import sys
+import threading
+import traceback
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy
+from std_msgs.msg import String
+from std_srvs.srv import SetBool
+
+from deid_ros import __version__
+from deid_ros.core.deidentification import make_anonymizer
+from deid_ros.core.detection import make_detector
+from deid_ros.core.errors import DeidError
+from deid_ros.core.failsafe import process_or_withhold
+from deid_ros.core.pipeline import FramePipeline, PipelineSettings
+from deid_ros.node import diagnostics, parameters
+from deid_ros.node.camera import ArrivedFrame, Camera
+from deid_ros.node.qos import publisher_qos
+from deid_ros.node.topics import all_camera_topics
+from deid_ros.node.worker import NewestFrameWorker
+
+# How often the graph is looked at for new publishers and subscribers, in seconds.
+_GRAPH_PERIOD = 0.25
+_DIAGNOSTICS_PERIOD = 1.0
+
+
+class _Work(NamedTuple):
+    """All that the worker needs for a frame; replaced as a whole, so a frame never sees a mix."""
+
+    pipeline: FramePipeline
+    settings: PipelineSettings
+    on_failure: str
+
+
+class DeidNode(LifecycleNode):
+    """Glue between ROS and `FramePipeline`.
+
+    Threads: the executor's, for everything of ROS, and one worker, which opens, anonymizes and
+    publishes frames.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('deid', **kwargs)
+        self._work: Optional[_Work] = None
+        self._cameras: List[Camera] = []
+        self._worker: Optional[NewestFrameWorker] = None
+        self._graph_timer: Any = None
+        self._enabled = True
+        # Held while publishing, so that nothing comes out after `~/enable` has answered.
+        self._publishing = threading.Lock()
+        self._failure = ''
+
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+        parameters.declare(self)
+        self._values = parameters.read(self)
+        self._provenance = self.create_publisher(
+            String, '~/provenance', publisher_qos(DurabilityPolicy.TRANSIENT_LOCAL))
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        # Steady time: the graph and the diagnostics go on while a simulation stands still.
+        self._clock_for_timers = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_DIAGNOSTICS_PERIOD, self._publish_diagnostics,
+                          clock=self._clock_for_timers)
+
+    # Lifecycle
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the detector and the anonymizers."""
+        try:
+            self._values = parameters.read(self)
+            values = self._values
+            detector = make_detector(parameters.detector_names(values),
+                                     values['detector.model_path'])
+            self._use(FramePipeline(detector, make_anonymizer(values['deid.method']),
+                                    make_anonymizer(values['fallback.method'])), values)
+            topics = all_camera_topics(
+                [self.resolve_topic_name(topic) for topic in values['image_topics']],
+                values['output_prefix'], values['publish_compressed'])
+        except DeidError as error:
+            return self._refuse('cannot configure: {}'.format(error))
+        except Exception:  # pylint: disable=broad-except
+            return self._refuse('cannot configure: {}'.format(traceback.format_exc()))
+        self._topics = topics
+        self._failure = ''
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to look for publishers and subscribers."""
+        values = self._values
+        self._worker = NewestFrameWorker(self._handle)
+        forwarded = set()  # Several images of one camera share its camera_info.
+        for topics in self._topics:
+            self._cameras.append(Camera(
+                self, topics, values['publish_compressed'], values['qos.reliability'],
+                topics.camera_info not in forwarded, self._on_frame))
+            forwarded.add(topics.camera_info)
+        self._graph_timer = self.create_timer(_GRAPH_PERIOD, self._follow_graph,
+                                              clock=self._clock_for_timers)
+        self._follow_graph()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop publishing."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Let go of the models."""
+        self._work = None
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for good."""
+        self._stop()
+        self._work = None
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Go back to the unconfigured state, from which the node can be configured again."""
+        self._stop()
+        self._work = None
+        return TransitionCallbackReturn.SUCCESS
+
+    def destroy_node(self) -> None:
+        """Stop the worker before its publishers vanish."""
+        self._stop()
+        super().destroy_node()
+
+    # The way of a frame
+
+    def _on_frame(self, camera: Camera, frame: ArrivedFrame) -> None:
+        camera.statistics.count('received')
+        if self._worker is None:
+            return
+        if not camera.rate_limit.admits(frame.arrival, self._values['max_rate']):
+            camera.statistics.count('skipped')
+        elif self._worker.offer(camera, frame):
+            camera.statistics.count('superseded')
+
+    def _handle(self, camera: Camera, frame: ArrivedFrame) -> None:
+        """Anonymize and publish one frame, on the worker's thread. Never raises."""
+        work = self._work
+        if work is None:
+            return
+        try:
+            message = camera.open(frame)
+            outcome = process_or_withhold(work.pipeline, message, work.settings, work.on_failure)
+            with self._publishing:
+                if self._enabled:
+                    camera.publish(message, outcome, work.settings.jpeg_quality, frame.arrival)
+        except Exception as error:  # The middleware failed: a message is broken, or ROS shuts down.
+            camera.statistics.count('withheld: middleware')
+            self._log_failure(camera, '{}: {}'.format(type(error).__name__, error))
+        else:
+            if outcome.status != 'published':
+                self._log_failure(camera, outcome.detail)
+
+    def _log_failure(self, camera: Camera, detail: str) -> None:
+        self.get_logger().error('an image of {} is not published as it came: {}'.format(
+            camera.topics.image, detail), throttle_duration_sec=5.0)
+
+    # Upkeep
+
+    def _use(self, pipeline: FramePipeline, values: Dict[str, Any]) -> None:
+        """Let the next frame be treated by `pipeline` as `values` say."""
+        self._values = values
+        self._work = _Work(pipeline, parameters.pipeline_settings(values), values['on_failure'])
+        self._provenance.publish(String(data=json.dumps({
+            'package': 'deid_ros', 'version': __version__,
+            'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
+            'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
+            'fallback': pipeline.fallback.name,
+            'model_sha256': pipeline.model_hashes,
+            'parameters': values})))
+
+    def _refuse(self, reason: str) -> TransitionCallbackReturn:
+        self._work = None
+        self._failure = reason
+        self.get_logger().error(reason)
+        return TransitionCallbackReturn.FAILURE
+
+    def _stop(self) -> None:
+        if self._graph_timer is not None:
+            self.destroy_timer(self._graph_timer)
+            self._graph_timer = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        for camera in self._cameras:
+            camera.close()
+        self._cameras = []
+
+    def _follow_graph(self) -> None:
+        for camera in self._cameras:
+            camera.update(self._enabled, self._values['always_process'])
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        with self._publishing:
+            self._enabled = request.data
+        self._follow_graph()
+        response.success = True
+        response.message = ('anonymized images are published' if self._enabled
+                            else 'nothing is published')
+        return response
+
+    def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
+        work = self._work
+        result = parameters.check(changes, locked=work is not None)
+        if not result.successful or work is None:
+            return result
+        values = dict(self._values)
+        values.update((change.name, change.value) for change in changes if change.name in values)
+        pipeline = work.pipeline
+        try:
+            if values['deid.method'] != pipeline.anonymizer.name:
+                pipeline = pipeline.with_anonymizer(make_anonymizer(values['deid.method']))
+            if values['fallback.method'] != pipeline.fallback.name:
+                pipeline = pipeline.with_fallback(make_anonymizer(values['fallback.method']))
+        except DeidError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self._use(pipeline, values)
+        return result
+
+    # Diagnostics
+
+    def _publish_diagnostics(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.status = [self._node_status()] + [self._camera_status(camera)
+                                                  for camera in self._cameras]
+        self._diagnostics.publish(message)
+
+    def _node_status(self) -> DiagnosticStatus:
+        name = self.get_fully_qualified_name()
+        work, worker = self._work, self._worker
+        if work is None:
+            level = DiagnosticStatus.ERROR if self._failure else DiagnosticStatus.WARN
+            return diagnostics.status(name, [(level, self._failure or 'not configured')], '', {})
+        problems = []
+        if worker is None:
+            problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
+        else:
+            problems += diagnostics.worker_problems(worker.busy_seconds)
+        if not self._enabled:
+            problems.append((DiagnosticStatus.WARN, 'disabled by ~/enable: nothing is published'))
+        return diagnostics.status(name, problems, 'anonymizing', {
+            'detector': work.pipeline.detector.name,
+            'detector device': work.pipeline.detector.device,
+            'method': work.pipeline.anonymizer.name,
+            'method device': work.pipeline.anonymizer.device,
+            'fallback': work.pipeline.fallback.name,
+            'version': __version__})
+
+    def _camera_status(self, camera: Camera) -> DiagnosticStatus:
+        summary = camera.statistics.summarize()
+        allowed = self._values['allowed_raw_subscribers']
+        leaks = [name for name in camera.raw_subscribers() if name not in allowed]
+        return diagnostics.camera_status(
+            '{}: {}'.format(self.get_fully_qualified_name(), camera.topics.image), summary,
+            camera.is_subscribed, camera.publisher_count(), camera.qos_problem, leaks)
+
+
+def main(args: Optional[List[str]] = None) -> int:
+    """Run the node until it is told to stop; return the exit code."""
+    rclpy.init(args=args)
+    try:
+        node = DeidNode()
+    except (InvalidParameterValueException, InvalidParameterTypeException) as error:
+        print('deid_node: {}'.format(error), file=sys.stderr)
+        rclpy.try_shutdown()
+        return 2
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
