@@ -67,7 +67,7 @@ def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
 def _detector() -> Callable[[np.ndarray], Iterable[Any]]:
     import dlib
 
-    return dlib.get_frontal_face_detector()  # type: ignore[no-any-return]
+    return dlib.get_frontal_face_detector()
 
 
 def _dlib_box(image: np.ndarray, choice: str) -> Box | None:
@@ -88,7 +88,9 @@ def _crops(batch: list[tuple[str, bytes]], choice: str, size: int,
     result = []
     for name, content in batch:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        box = None if image is None else _dlib_box(image, choice)
+        if image is None:
+            continue
+        box = _dlib_box(image, choice)
         if box is not None:
             result.append((name, crop(image, box.grown((context - 1) / 2), size)))
     return result
@@ -96,8 +98,10 @@ def _crops(batch: list[tuple[str, bytes]], choice: str, size: int,
 
 def _batches(items: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
     iterator = iter(items)
-    while batch := list(islice(iterator, _BATCH)):
+    batch = list(islice(iterator, _BATCH))
+    while batch:
         yield batch
+        batch = list(islice(iterator, _BATCH))
 
 
 def load_faces(source: Path, cache_dir: Path, *, choice: str = 'largest', size: int = 64,

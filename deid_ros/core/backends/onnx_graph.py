@@ -6,7 +6,7 @@ One graph means one session and one call per batch. It is made with `onnx.helper
 lists, so no torch is needed where it runs.
 """
 
-from typing import Any, List, Sequence
+from typing import Any, List, Sequence, Union
 
 import numpy as np
 import onnx
@@ -114,8 +114,8 @@ class _Graph:
 def build_model(chain: Chain) -> onnx.ModelProto:
     """Return the model of a chain.
 
-    Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at run
-    time, `alpha`, a float32 scalar. Output: `result`, as `faces`.
+    Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at
+    run time, `alpha`, a float32 scalar. Output: `result`, as `faces`.
     """
     graph = _Graph()
     side = FACE_SIZE
@@ -128,8 +128,10 @@ def build_model(chain: Chain) -> onnx.ModelProto:
         value = graph.node('Reshape', scaled, graph.constant(
             np.array([-1, channels, side, side], np.int64)))
     value = graph.network(chain.networks[0], value)
-    shape = [side, side, 3] if chain.color else [side, side]
-    inputs = [helper.make_tensor_value_info('faces', TensorProto.FLOAT, ['N'] + shape)]
+    shape: List[Union[str, int, None]] = ['N', side, side]
+    if chain.color:
+        shape.append(3)
+    inputs = [helper.make_tensor_value_info('faces', TensorProto.FLOAT, shape)]
     if chain.shift is not None:
         inputs.append(helper.make_tensor_value_info('alpha', TensorProto.FLOAT, []))
         aims = graph.aims(value, chain.shift)
@@ -149,7 +151,7 @@ def build_model(chain: Chain) -> onnx.ModelProto:
     else:
         value = graph.node('Reshape', value, graph.constant(np.array([-1, side, side], np.int64)))
     graph.nodes.append(helper.make_node('Identity', [value], ['result']))
-    output = helper.make_tensor_value_info('result', TensorProto.FLOAT, ['N'] + shape)
+    output = helper.make_tensor_value_info('result', TensorProto.FLOAT, shape)
     model = helper.make_model(
         helper.make_graph(graph.nodes, 'chain', inputs, [output], graph.constants),
         opset_imports=[helper.make_opsetid('', OPSET)])

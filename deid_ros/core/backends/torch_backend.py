@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chain in torch, on CUDA where there is a device, else on the CPU."""
 
-from typing import Optional
-
 import numpy as np
 import torch
 from torch import nn
@@ -19,23 +17,26 @@ class ShiftModule(nn.Module):
     def __init__(self, shift: RuntimeShift) -> None:
         super().__init__()
         self.kind, self.n = shift.kind, shift.n
+        self.centres: torch.Tensor
+        self.from_mean: torch.Tensor
         self.register_buffer('centres', torch.from_numpy(shift.arrays['centres']))
         if shift.kind == 'neighbour':
             from_mean = np.square(shift.arrays['centres'] - shift.arrays['mean']).sum(axis=1)
             self.register_buffer('from_mean', torch.from_numpy(from_mean))
 
     def forward(self, latents: torch.Tensor, alpha: float) -> torch.Tensor:
+        """Return shifted latents, in the shape they come in: (N, D) or (N, channels, 2, 2)."""
         if self.kind == 'cell':
             cells = latents.flatten(2)
             aims = torch.stack([self._nth(cells[:, :, index], self.centres[index])
                                 for index in range(cells.shape[2])], 2)
         else:
             flat = latents.flatten(1)
-            squared = torch.cdist(flat, self.centres)
+            distances = torch.cdist(flat, self.centres)
             if self.kind == 'cluster':
-                chosen = squared.argmin(1)
+                chosen = distances.argmin(1)
             else:
-                near = squared.topk(self.n, dim=1, largest=False).indices
+                near = distances.topk(self.n, dim=1, largest=False).indices
                 best = self.from_mean[near].argmin(1, keepdim=True)
                 chosen = near.gather(1, best)[:, 0]
             aims = self.centres[chosen]
@@ -61,9 +62,7 @@ class TorchBackend(Backend):
             modules.append(module)
         self._encoder = modules[0].eval().to(device)
         self._rest = nn.Sequential(*modules[1:]).eval().to(device)
-        self._shift = None  # type: Optional[ShiftModule]
-        if chain.shift is not None:
-            self._shift = ShiftModule(chain.shift).to(device)
+        self._shift = None if chain.shift is None else ShiftModule(chain.shift).to(device)
 
     def _infer(self, faces: np.ndarray) -> np.ndarray:
         with torch.no_grad():

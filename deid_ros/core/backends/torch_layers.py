@@ -19,6 +19,7 @@ class Unflatten(nn.Module):
         self.shape = (channels, side, side)
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the values in their new shape."""
         return values.view((-1,) + self.shape)
 
 
@@ -31,11 +32,11 @@ def _module(layer: Layer) -> nn.Module:
     if kind == 'pool':
         return nn.MaxPool2d(kernel_size=2, stride=2)
     simple = {'flatten': nn.Flatten, 'unflatten': Unflatten, 'dense': nn.Linear, 'relu': nn.ReLU}
-    return simple[str(kind)](*arguments)  # type: ignore[operator]
+    return simple[str(kind)](*arguments)
 
 
 def module_of(layers: Layers) -> nn.Sequential:
-    """Return a new module with the given layers; its state's names are `INDEX.weight`, `INDEX.bias`."""
+    """Return a new module with the given layers; its state is `INDEX.weight`, `INDEX.bias`."""
     return nn.Sequential(*[_module(layer) for layer in layers])
 
 

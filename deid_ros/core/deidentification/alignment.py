@@ -43,7 +43,7 @@ class Square(NamedTuple):
         return float(((x >= 0) & (x < width) & (y >= 0) & (y < height)).mean())
 
     def _to_image(self, size: int) -> np.ndarray:
-        """Return the (2, 3) map from pixels of a (size, size) picture of it to those of the image."""
+        """Return the (2, 3) map from a (size, size) picture of it to the image, in pixels."""
         step = self.side / size
         cosine, sine = step * math.cos(self.roll), step * math.sin(self.roll)
         middle = (size - 1) / 2  # pixel centres are whole numbers here, as in OpenCV
@@ -148,8 +148,8 @@ def put(picture: np.ndarray, square: Square, region: Region) -> np.ndarray:
 def match_tone(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the face with the brightness and contrast of the original, channel by channel.
 
-    :param face: (h, w) or (h, w, C) float32 in 0…255.
-    :param original: the same for the face it replaces.
+    :param face: (h, w) or (h, w, C) in 0…255.
+    :param original: the face it replaces, shaped like it.
     :param weight: (h, w) float32, how much each pixel counts.
     :return: float32 in 0…255.
     """
@@ -161,6 +161,7 @@ def match_tone(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np
 
 
 def _moments(face: np.ndarray, weight: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    face = face.astype(np.float32)
     share = weight / weight.sum()
     if face.ndim == 3:
         share = share[:, :, None]

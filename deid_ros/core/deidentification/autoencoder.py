@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 
 from deid_ros.core.backends import make_backend
-from deid_ros.core.deidentification.alignment import (
-    TIGHT, BoxMapping, Square, cut, match_tone, misfit, put, square_of)
+from deid_ros.core.deidentification import alignment
+from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
 from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
 from deid_ros.core.deidentification.chain import load_chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.simple import Blur
-from deid_ros.core.deidentification.weights import ModelStore, models_directory
-from deid_ros.core.errors import AnonymizationError
-from deid_ros.core.faces import Face, Region
+from deid_ros.core.deidentification.weights import ModelStore
+from deid_ros.core.faces import Face
+from deid_ros.core.resources import models_directory
 
-# A face of which less is inside the image is completed with repeated border: no face comes of that.
+# A face with less of it inside the image would be completed with its border, which is no face.
 _LEAST_INSIDE = 0.85
 # A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
 _CHROMA_SIGMA = 0.08
@@ -60,7 +60,7 @@ class AutoencoderAnonymizer(Anonymizer):
         :param align: whether to turn faces upright, where there are landmarks.
         :raises ConfigurationError: when any of it is unknown, missing or damaged.
         """
-        chain = load_chain(ModelStore(models or models_directory()), shift_mode, shift_apply)
+        chain = load_chain(ModelStore(models or str(models_directory())), shift_mode, shift_apply)
         self._backend = make_backend(backend, chain)
         self.device = self._backend.device
         self.box_mapping = box_mapping
@@ -78,43 +78,42 @@ class AutoencoderAnonymizer(Anonymizer):
         self._backend.alpha = value
 
     def can_treat(self, face: Face, image_width: int, image_height: int) -> Optional[str]:
-        """Return None where a good new face can be made, else the reason why not, in a few words."""
+        """Return None where a good new face can be made, else why not, in a few words."""
         square = square_of(face, self.box_mapping, self._align)
         if square.share_inside(image_width, image_height) < _LEAST_INSIDE:
             return 'beyond the edge of the image'
-        return misfit(face)
+        return alignment.misfit(face)
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
-        squares = [square_of(face, self.box_mapping, self._align) for face in faces]
-        originals = [cut(bgr, square, FACE_SIZE) for square in squares]
-        blurred = self._blur.anonymize(bgr, faces, box_margin)
-        if not originals:
+        """See `Anonymizer.anonymize`; all faces go through the chain in one batch."""
+        if not faces:
             return []
-        if not self._backend.color:
-            new_faces = self._backend.run(np.stack(
-                [cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in originals]))
-            pictures = [self._colored(new, old) for new, old in zip(new_faces, originals)]
-        else:
-            new_faces = self._backend.run(np.stack(originals))
-            pictures = [match_tone(new.astype(np.float32), old.astype(np.float32), self._weight)
-                        for new, old in zip(new_faces, originals)]
-        if not len(pictures) == len(faces) == len(blurred):
-            raise AnonymizationError(f'{len(pictures)} new faces for {len(faces)}')
-        return [self._laid_over(patch, picture, square)
-                for patch, picture, square in zip(blurred, pictures, squares)]
+        squares = [square_of(face, self.box_mapping, self._align) for face in faces]
+        originals = [alignment.cut(bgr, square, FACE_SIZE) for square in squares]
+        new_faces = self._backend.run(np.stack(
+            [face if self._backend.color else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
+             for face in originals]))
+        blurred = self._blur.anonymize(bgr, faces, box_margin)
+        return [self._laid_over(patch, self._toned(new, original), square)
+                for patch, new, original, square in zip(blurred, new_faces, originals, squares)]
 
-    def _colored(self, luminance: np.ndarray, original: np.ndarray) -> np.ndarray:
-        """Return a (64, 64, 3) float32 BGR face with the new luminance and the original's hues."""
+    def _toned(self, new: np.ndarray, original: np.ndarray) -> np.ndarray:
+        """Return the new face in the original's tone, (64, 64, 3) float32 BGR.
+
+        :param new: uint8; (64, 64, 3) BGR, or (64, 64) luminance, which gets the original's hues.
+        :param original: (64, 64, 3) uint8 BGR.
+        """
+        if new.ndim == 3:
+            return alignment.match_tone(new, original, self._weight)
         old = cv2.cvtColor(original, cv2.COLOR_BGR2YCrCb)
         result = cv2.GaussianBlur(old, (0, 0), _CHROMA_SIGMA * FACE_SIZE)
-        result[:, :, 0] = np.rint(match_tone(luminance.astype(np.float32),
-                                             old[:, :, 0].astype(np.float32), self._weight))
+        result[:, :, 0] = np.rint(alignment.match_tone(new, old[:, :, 0], self._weight))
         return cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR).astype(np.float32)
 
     def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
-        region = patch.region  # type: Region
-        weight = put(self._weight, square, region)
-        new = put(picture, square, region)
+        region = patch.region
+        weight = alignment.put(self._weight, square, region)
+        new = alignment.put(picture, square, region)
         below = patch.pixels.astype(np.float32)
         pixels = below + weight[:, :, None] * (new - below)
         return Patch(region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),

@@ -49,7 +49,7 @@ def fully_connected_decoder(widths: Sequence[int]) -> Layers:
 
 
 def convolutional_encoder(channels: int, widths: Sequence[int] = CONVOLUTIONAL_WIDTHS) -> Layers:
-    """Return the layers from a face of `channels` channels to a (widths[-1], 2, 2) latent (eq. 3)."""
+    """Return the layers from a face to a (widths[-1], 2, 2) latent (eq. 3)."""
     layers = []  # type: Layers
     sizes = [channels] + list(widths)
     for inputs, outputs in zip(sizes, sizes[1:]):
@@ -58,7 +58,7 @@ def convolutional_encoder(channels: int, widths: Sequence[int] = CONVOLUTIONAL_W
 
 
 def convolutional_decoder(channels: int, widths: Sequence[int] = CONVOLUTIONAL_WIDTHS) -> Layers:
-    """Return the mirror of `convolutional_encoder`: from the (widths[-1], 2, 2) latent to a face."""
+    """Return the mirror of `convolutional_encoder`: from the latent to a face."""
     layers = []  # type: Layers
     sizes = list(widths)[::-1] + [channels]
     for inputs, outputs in zip(sizes, sizes[1:]):

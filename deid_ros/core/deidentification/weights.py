@@ -13,27 +13,11 @@ from typing import Any, Dict, NamedTuple
 
 import numpy as np
 
-import deid_ros
 from deid_ros.core.deidentification.networks import Layers
 from deid_ros.core.errors import ConfigurationError
 
 MODELS_FILE = 'models.json'
 
-
-def models_directory() -> str:
-    """Return the folder of the weights that came with the package, in a checkout or installed.
-
-    :raises ConfigurationError: when there is none.
-    """
-    parent = os.path.dirname(os.path.abspath(deid_ros.__file__))
-    while parent != os.path.dirname(parent):
-        parent = os.path.dirname(parent)
-        for path in (os.path.join(parent, 'models'),
-                     os.path.join(parent, 'share', 'deid_ros', 'models')):
-            if os.path.exists(os.path.join(path, MODELS_FILE)):
-                return path
-    raise ConfigurationError(f'no {MODELS_FILE} near {deid_ros.__file__}: install the package '
-                             'with its models, or name their folder')
 
 
 class Network(NamedTuple):

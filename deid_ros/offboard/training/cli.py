@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(prog='train', description=__doc__.replace('`', ''))
     result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
-                        help='recipes in order: an encoder comes after the autoencoder it starts from')
+                        help='recipes in order: an encoder after the autoencoder it starts from')
     result.add_argument('--data', required=True, type=Path,
                         help='tar or folder of face images, one folder for each person')
     result.add_argument('--labels', type=Path,

@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument('--recipes', type=Path, required=True, help='folder of the recipes')
     command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
     command.add_argument('--models', type=Path, required=True, help='folder to write')
-    command.add_argument('--data', required=True, help='what the networks were trained on, in words')
+    command.add_argument('--data', required=True, help='what they were trained on, in words')
     options = command.parse_args(arguments)
     try:
         export(options.recipes, options.runs, options.models, options.data)

@@ -109,7 +109,7 @@ def cluster_shift(latents: np.ndarray, centres: np.ndarray, alpha: float) -> np.
 
 def neighbour_shift(latents: np.ndarray, identities: np.ndarray, *, n: int,
                     alpha: float) -> np.ndarray:
-    """Return eq. (11): towards the one of the n nearest other people that is nearest to the mean."""
+    """Return eq. (11), n_i the one of the n nearest other people nearest to the mean."""
     sets = nearest(latents, n, other_identities(identities))
     from_mean = np.square(latents - latents.mean(axis=0)).sum(axis=1)
     chosen = sets[np.arange(len(sets)), np.argmin(from_mean[sets], axis=1)]

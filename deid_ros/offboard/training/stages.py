@@ -110,7 +110,7 @@ def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
 
 
 def _table(latents: np.ndarray, shift: Shift, seed: int) -> dict[str, np.ndarray]:
-    """Return what a shift at run time needs, made of averages only, never of one person's latent."""
+    """Return what a shift at run time needs: averages, never the latent of one person."""
     flat = latents.reshape(len(latents), -1)
     if shift.mode == 'cluster':
         return {'centres': shifts.cluster_centres(flat, shift.k, seed)}
@@ -139,7 +139,8 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     plain = None
     centres = None
     if recipe.stage == 'encoder':
-        assert recipe.base is not None and recipe.shift is not None
+        assert recipe.base is not None
+        assert recipe.shift is not None
         plain = load_run(runs, recipe.base, 'encoder', recipe).to(device)
         modules['encoder'].load_state_dict(plain.state_dict())
         table_path = run / f'{TABLE}.npz'

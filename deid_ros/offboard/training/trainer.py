@@ -87,8 +87,8 @@ def fit(module: nn.Module, recipe: Recipe, data: EpochData, validation: EpochDat
         batches = order.split(recipe.batch_size)
         total = 0.0
         module.train()
-        for step, batch in enumerate(tqdm(batches, desc=f'{recipe.name} {epoch + 1}/{recipe.epochs}',
-                                          mininterval=1)):
+        label = f'{recipe.name} {epoch + 1}/{recipe.epochs}'
+        for step, batch in enumerate(tqdm(batches, desc=label, mininterval=1)):
             progress = (epoch + step / len(batches)) / recipe.epochs
             for group in optimizer.param_groups:
                 group['lr'] = recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * progress))

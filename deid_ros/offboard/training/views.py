@@ -63,9 +63,10 @@ def view(faces: torch.Tensor, augmentation: Augmentation | None, seed: int) -> t
 
 
 def blurred(faces: torch.Tensor, sigma_limit: float, seed: int) -> torch.Tensor:
-    """Return the faces under Gaussian blurs, each with its own σ between 0 and the limit, in pixels.
+    """Return the faces under Gaussian blurs, each with its own σ between 0 and the limit.
 
     :param faces: (N, C, H, W) float32.
+    :param sigma_limit: in pixels.
     """
     sigmas = sigma_limit * torch.rand(len(faces), generator=torch.Generator().manual_seed(seed))
     result = torch.empty_like(faces)

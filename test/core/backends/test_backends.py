@@ -77,17 +77,18 @@ def _faces(count, color):
     return np.random.default_rng(1).random(shape, np.float32)
 
 
-@pytest.mark.parametrize('family,kind', _CASES)
+@pytest.mark.parametrize(('family', 'kind'), _CASES)
 def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
     backend = make_backend(engine, _chain(family, kind, 'chain'))
     faces = _faces(7, backend.color)
     together = backend.run(faces)
     alone = np.concatenate([backend.run(faces[index:index + 1]) for index in range(7)])
-    assert together.dtype == np.float32 and together.shape == faces.shape
+    assert together.dtype == np.float32
+    assert together.shape == faces.shape
     assert np.abs(together - alone).max() <= 1e-5
 
 
-@pytest.mark.parametrize('family,kind', _CASES)
+@pytest.mark.parametrize(('family', 'kind'), _CASES)
 def test_backends_agree(family, kind):
     for package in ('torch', 'onnx', 'onnxruntime'):
         pytest.importorskip(package)
@@ -110,7 +111,7 @@ def test_no_faces_give_no_faces(engine):
     assert backend.run(_faces(0, False)).shape == (0, 64, 64)
 
 
-@pytest.mark.parametrize('family,kind', [case for case in _CASES if case[1]])
+@pytest.mark.parametrize(('family', 'kind'), [case for case in _CASES if case[1]])
 def test_alpha_changes_a_running_chain(engine, family, kind):
     chain = _chain(family, kind, 'shifting')
     backend = make_backend(engine, chain)
