@@ -63,6 +63,22 @@ def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
             yield member.name, content.read()
 
 
+def frames(source: Path) -> Iterator[np.ndarray]:
+    """Yield the (H, W, 3) uint8 BGR frames of a video, or the images of a folder or tar."""
+    if source.is_dir() or source.suffix == '.tar':
+        for _, content in encoded_images(source):
+            image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+            if image is not None:
+                yield image
+        return
+    video = cv2.VideoCapture(str(source))
+    while True:
+        more, frame = video.read()
+        if not more:
+            return
+        yield frame
+
+
 @cache
 def _detector() -> Callable[[np.ndarray], Iterable[Any]]:
     import dlib

@@ -32,7 +32,8 @@ def milliseconds_per_face(backend: Backend, batch: int, seconds: float) -> np.nd
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    command = argparse.ArgumentParser(prog='benchmark_chain', description=__doc__.replace('`', ''))
+    command = argparse.ArgumentParser(prog='benchmark_chain',
+                                      description=str(__doc__).replace('`', ''))
     command.add_argument('--models', type=Path, default=Path('models'))
     command.add_argument('--modes', nargs='+', metavar='MODE', help='default: all')
     command.add_argument('--apply', choices=SHIFT_APPLY, default='finetuned')

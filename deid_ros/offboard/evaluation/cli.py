@@ -22,7 +22,7 @@ _SEED = 0
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    result = argparse.ArgumentParser(prog='evaluate', description=__doc__.replace('`', ''))
+    result = argparse.ArgumentParser(prog='evaluate', description=str(__doc__).replace('`', ''))
     result.add_argument('--data', type=Path, required=True, help='tar or folder of face images')
     result.add_argument('--models', type=Path, default=Path('models'),
                         help='folder with models.json (default: models)')

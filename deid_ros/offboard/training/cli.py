@@ -17,7 +17,7 @@ from deid_ros.offboard.training.views import CONTEXT, CONTEXT_SIZE
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
-    result = argparse.ArgumentParser(prog='train', description=__doc__.replace('`', ''))
+    result = argparse.ArgumentParser(prog='train', description=str(__doc__).replace('`', ''))
     result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
                         help='recipes in order: an encoder after the autoencoder it starts from')
     result.add_argument('--data', required=True, type=Path,

@@ -63,7 +63,8 @@ def export(recipes: Path, runs: Path, models: Path, data: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
-    command = argparse.ArgumentParser(prog='export_models', description=__doc__.replace('`', ''))
+    command = argparse.ArgumentParser(prog='export_models',
+                                      description=str(__doc__).replace('`', ''))
     command.add_argument('--recipes', type=Path, required=True, help='folder of the recipes')
     command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
     command.add_argument('--models', type=Path, required=True, help='folder to write')
