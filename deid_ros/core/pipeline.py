@@ -88,9 +88,9 @@ class FramePipeline:
 
         height, width = image.bgr.shape[:2]
         with raised_as(DetectionError, 'detector ' + self.detector.name):
-            found = detect_at_width(self.detector, image.bgr, settings.detection_width,
-                                    settings.confidence_threshold)
-        faces = check_faces(found, width, height)
+            faces = check_faces(detect_at_width(
+                self.detector, image.bgr, settings.detection_width,
+                settings.confidence_threshold), width, height)
         watch.lap('detect')
 
         patches, methods = self._deidentify(image.bgr, faces, settings)

@@ -78,7 +78,7 @@ class Camera:
                    for publisher in self._image_publishers() + [self._reports])
 
     @property
-    def qos_problem(self) -> str:
+    def input_problem(self) -> str:
         """Why images cannot arrive, empty if they can."""
         return self._images.problem
 

@@ -270,7 +270,7 @@ class DeidNode(LifecycleNode):
         leaks = [name for name in camera.raw_subscribers() if name not in allowed]
         return diagnostics.camera_status(
             '{}: {}'.format(self.get_fully_qualified_name(), camera.topics.image), summary,
-            camera.is_subscribed, camera.publisher_count(), camera.qos_problem, leaks)
+            camera.is_subscribed, camera.publisher_count(), camera.input_problem, leaks)
 
 
 def main(args: Optional[List[str]] = None) -> int:

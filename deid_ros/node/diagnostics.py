@@ -30,15 +30,15 @@ def status(name: str, problems: Sequence[Problem], fine: str, values: Dict[str, 
 
 
 def camera_status(name: str, summary: Summary, is_subscribed: bool, publisher_count: int,
-                  qos_problem: str, leaks: Sequence[str]) -> DiagnosticStatus:
+                  input_problem: str, leaks: Sequence[str]) -> DiagnosticStatus:
     """Return the status of one camera.
 
     :param is_subscribed: whether frames should arrive now.
     :param leaks: nodes that see the untreated images and were not allowed to.
     """
     problems = _failures(summary)
-    if qos_problem:
-        problems.append((DiagnosticStatus.WARN, qos_problem))
+    if input_problem:
+        problems.append((DiagnosticStatus.WARN, input_problem))
     elif not publisher_count:
         problems.append((DiagnosticStatus.WARN, 'nobody publishes the input'))
     elif is_subscribed and summary.seconds_since_arrival > _SILENT:
