@@ -63,6 +63,7 @@ class AutoencoderAnonymizer(Anonymizer):
         chain = load_chain(ModelStore(models or str(models_directory())), shift_mode, shift_apply)
         self._backend = make_backend(backend, chain)
         self.device = self._backend.device
+        self.model_hashes = chain.hashes
         self.box_mapping = box_mapping
         self._align = align
         self._weight = _face_weight()

@@ -8,6 +8,7 @@ alpha can be changed from one frame to the next.
 """
 
 import hashlib
+import json
 from typing import Dict, List, NamedTuple, Optional
 
 import numpy as np
@@ -38,6 +39,7 @@ class Chain(NamedTuple):
     `color`: BGR faces, else luminance. `networks`: encoder, decoder, deblurrer, smoothener.
     `shift`: between encoder and decoder, with `alpha` as its default strength; None where the
     encoder shifts by itself. `key`: a hash of all of it, for files derived from the chain.
+    `hashes`: SHA-256 of each file of weights in use, by file name.
     """
 
     color: bool
@@ -45,6 +47,7 @@ class Chain(NamedTuple):
     shift: Optional[RuntimeShift]
     alpha: float
     key: str
+    hashes: Dict[str, str]
 
 
 def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = 'finetuned') -> Chain:
@@ -65,13 +68,15 @@ def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = 'finetuned
         raise ConfigurationError(
             f'shift_mode {shift_mode!r} cannot be applied as {shift_apply!r}, '
             f'only as {", ".join(sorted(mode["apply"]))}')
-    networks = [store.network(name) for name in [variant['encoder']] + mode['networks']]
+    names = [variant['encoder']] + mode['networks']
+    networks = [store.network(name) for name in names]
     shift = None
     if 'shift' in variant:
         table = variant['shift']
         shift = RuntimeShift(table['kind'], int(table['n']), store.arrays(table['table']))
-    parts = [network.sha256 for network in networks] + [repr(variant), repr(mode['color'])]
-    if shift is not None:
-        parts.append(store.sha256(variant['shift']['table']))
+        names.append(table['table'])
+    content = json.dumps([mode['color'], variant] + [store.entries[name] for name in names],
+                         sort_keys=True)
     return Chain(bool(mode['color']), networks, shift, float(mode['alpha']),
-                 hashlib.sha256(' '.join(parts).encode()).hexdigest())
+                 hashlib.sha256(content.encode()).hexdigest(),
+                 {store.entries[name]['file']: store.entries[name]['sha256'] for name in names})

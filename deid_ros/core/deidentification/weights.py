@@ -9,23 +9,24 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 from typing import Any, Dict, NamedTuple
 
 import numpy as np
 
 from deid_ros.core.deidentification.networks import Layers
 from deid_ros.core.errors import ConfigurationError
+from deid_ros.core.resources import read_model
 
 MODELS_FILE = 'models.json'
-
+_ADVICE = 'Install the package again, or train and export the networks again.'
 
 
 class Network(NamedTuple):
-    """A network ready to be built by a backend: its layers, its arrays, and their hash."""
+    """A network ready to be built by a backend: its layers and its arrays."""
 
     layers: Layers
     arrays: Dict[str, np.ndarray]
-    sha256: str
 
 
 class ModelStore:
@@ -54,17 +55,13 @@ class ModelStore:
             names, or holds anything but plain arrays of numbers.
         """
         entry = self._entry(name)
-        path = os.path.join(self.directory, str(entry['file']))
-        try:
-            with open(path, 'rb') as file:
-                content = file.read()
-        except OSError as error:
-            raise ConfigurationError(f'{path} cannot be read: {error}') from error
+        path = pathlib.Path(self.directory) / str(entry['file'])
+        content = read_model(path, _ADVICE)
         found = hashlib.sha256(content).hexdigest()
         if found != entry['sha256']:
             raise ConfigurationError(
                 f'{path} is not the file named in {MODELS_FILE}: its SHA-256 is {found}, '
-                f'not {entry["sha256"]}. Restore it, or train and export it again')
+                f'not {entry["sha256"]}. {_ADVICE}')
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return {key: file[key].astype(np.float32) for key in file.files}
@@ -74,11 +71,7 @@ class ModelStore:
     def network(self, name: str) -> Network:
         """Return one network with its weights; raises as `arrays` does."""
         layers = [tuple(layer) for layer in self._entry(name)['layers']]
-        return Network(layers, self.arrays(name), self.sha256(name))
-
-    def sha256(self, name: str) -> str:
-        """Return the hash that the file must have."""
-        return str(self._entry(name)['sha256'])
+        return Network(layers, self.arrays(name))
 
     def _entry(self, name: str) -> Dict[str, Any]:
         if name not in self.entries:
