@@ -122,7 +122,8 @@ def test_exported_models_run_in_every_mode(tmp_path, data, monkeypatch):
         _recipe(tmp_path, 'plain', _PLAIN.format(**_FULLY_CONNECTED)),
         _recipe(tmp_path, 'shifted', _ENCODER.format(shift='{mode: cluster, k: 5}',
                                                      **_FULLY_CONNECTED))]
-    (tmp_path / 'modes.yaml').write_text('''
+    (tmp_path / 'models').mkdir()
+    (tmp_path / 'models' / 'modes.yaml').write_text('''
 grouped:
   color: false
   alpha: 1.0
@@ -149,7 +150,7 @@ def test_export_names_what_is_not_trained(tmp_path):
         'all: {color: false, alpha: 1, networks: [plain/decoder], '
         'apply: {finetuned: {encoder: plain/encoder}}}')
     with pytest.raises(FileNotFoundError, match='decoder.npz'):
-        export(tmp_path, tmp_path / 'runs', tmp_path / 'models', 'patterns')
+        export(tmp_path, tmp_path / 'runs', tmp_path, 'patterns')
 
 
 def test_encoder_without_its_base_is_an_error(tmp_path, data):

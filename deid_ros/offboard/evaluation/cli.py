@@ -12,7 +12,7 @@ import numpy as np
 
 from deid_ros.core.backends import BACKENDS, make_backend
 from deid_ros.core.deidentification.chain import SHIFT_APPLY, load_chain
-from deid_ros.core.deidentification.weights import ModelStore
+from deid_ros.core.deidentification.weights import MODELS_FILE, ModelStore
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.datasets import load_faces
 from deid_ros.offboard.evaluation import measures
@@ -35,7 +35,8 @@ def parser() -> argparse.ArgumentParser:
                         help='faces, drawn with seed 0 (default: 2000)')
     result.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
                         help='folder for the cropped faces (default: ~/.cache/deid_ros)')
-    result.add_argument('--output', type=Path, help='JSON file that the figures are added to')
+    result.add_argument('--record', action='store_true',
+                        help='write the figures into models.json')
     return result
 
 
@@ -47,8 +48,8 @@ def main(arguments: list[str] | None = None) -> None:
         store = ModelStore(str(options.models))
         modes = options.modes or [name for name, mode in store.modes.items()
                                   if options.apply in mode['apply']]
-        backends = {mode: make_backend(options.backend, load_chain(store, mode, options.apply))
-                    for mode in modes}
+        chains = {mode: load_chain(store, mode, options.apply) for mode in modes}
+        backends = {mode: make_backend(options.backend, chain) for mode, chain in chains.items()}
         faces = load_faces(options.data, options.cache).pixels
     except (ConfigurationError, FileNotFoundError, ValueError) as error:
         command.exit(1, f'evaluate: {error}\n')
@@ -75,17 +76,18 @@ def main(arguments: list[str] | None = None) -> None:
         }
         print(f'{mode} ({options.apply}, N={len(color)}): '
               + ' · '.join(f'{name} {value}' for name, value in shares.items()), flush=True)
-        if options.output is not None:
-            _add(options.output, mode, options.apply, {
-                'N': len(color), 'pairs': len(first), 'backend': options.backend,
-                'alpha': backend.alpha,
-                **{name: [value.percent, value.low, value.high]
+        if options.record:
+            # The key tells later whether the figures are still those of the weights beside them.
+            _record(options.models / MODELS_FILE, f'{mode}/{options.apply}', {
+                'chain': chains[mode].key, 'data': options.data.name, 'N': len(color),
+                'pairs': len(first), 'alpha': backend.alpha,
+                **{name: [round(part, 2) for part in (value.percent, value.low, value.high)]
                    for name, value in shares.items()}})
 
 
-def _add(path: Path, mode: str, apply: str, figures: dict[str, object]) -> None:
-    content = json.loads(path.read_text(encoding='utf-8')) if path.exists() else {}
-    content[f'{mode}/{apply}'] = figures
+def _record(path: Path, key: str, figures: dict[str, object]) -> None:
+    content = json.loads(path.read_text(encoding='utf-8'))
+    content['measures'][key] = figures
     path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
 
 

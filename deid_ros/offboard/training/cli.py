@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`train`: train the networks of one recipe after the other."""
+"""`train`: train the networks of recipes, one after the other."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(prog='train', description=str(__doc__).replace('`', ''))
     result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
-                        help='recipes in order: an encoder after the autoencoder it starts from')
+                        help='recipes; autoencoders are trained before encoders')
     result.add_argument('--data', required=True, type=Path,
                         help='tar or folder of face images, one folder for each person')
     result.add_argument('--labels', type=Path,
@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     try:
-        recipes = [load_recipe(path) for path in options.recipes]
+        # Encoders start from trained autoencoders, so they come last.
+        recipes = sorted((load_recipe(path) for path in options.recipes),
+                         key=lambda recipe: recipe.stage == 'encoder')
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
         for recipe in recipes:

@@ -43,17 +43,18 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str) -> dic
 def export(recipes: Path, runs: Path, models: Path, data: str) -> None:
     """Write the array files of all modes and `models.json`; measures in an older one are kept.
 
-    :param recipes: the folder with the recipes and `modes.yaml`.
+    :param recipes: the folder with the recipes.
+    :param models: the folder with `modes.yaml`, to which the files are written.
+    :param data: what the networks were trained on, in words.
     :raises FileNotFoundError: when a network has not been trained.
     """
-    modes = yaml.safe_load((recipes / MODES_FILE).read_text(encoding='utf-8'))
+    modes = yaml.safe_load((models / MODES_FILE).read_text(encoding='utf-8'))
     names = {name for mode in modes.values() for name in mode['networks']}
     for mode in modes.values():
         for variant in mode['apply'].values():
             names.add(variant['encoder'])
             if 'shift' in variant:
                 names.add(variant['shift']['table'])
-    models.mkdir(parents=True, exist_ok=True)
     files = {name: _entry(runs, recipes, name, models, data) for name in sorted(names)}
     path = models / MODELS_FILE
     measures = json.loads(path.read_text(encoding='utf-8'))['measures'] if path.exists() else {}
@@ -67,7 +68,7 @@ def main(arguments: list[str] | None = None) -> None:
                                       description=str(__doc__).replace('`', ''))
     command.add_argument('--recipes', type=Path, required=True, help='folder of the recipes')
     command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
-    command.add_argument('--models', type=Path, required=True, help='folder to write')
+    command.add_argument('--models', type=Path, required=True, help='folder of modes.yaml')
     command.add_argument('--data', required=True, help='what they were trained on, in words')
     options = command.parse_args(arguments)
     try:

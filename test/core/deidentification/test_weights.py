@@ -114,6 +114,14 @@ def test_key_changes_with_the_weights(tmp_path, good):
     assert keys[0] != keys[1]
 
 
+def test_shipped_measures_are_of_the_shipped_weights():
+    store = ModelStore(str(models_directory()))
+    measures = json.loads((models_directory() / 'models.json').read_text())['measures']
+    assert {key.split('/')[0] for key in measures} == set(store.modes)
+    for key, figures in measures.items():
+        assert figures['chain'] == load_chain(store, *key.split('/')).key
+
+
 def test_shipped_weights_are_whole_and_small_enough():
     store = ModelStore(str(models_directory()))
     for mode, description in store.modes.items():
