@@ -3,8 +3,8 @@
 """`evaluate`: FCNS, DEID and DIV of the shipped modes on a set of faces."""
 
 import argparse
+import hashlib
 import json
-from functools import cache
 from pathlib import Path
 
 import cv2
@@ -58,20 +58,18 @@ def main(arguments: list[str] | None = None) -> None:
     gray = np.stack([cv2.cvtColor(face, cv2.COLOR_BGR2GRAY) for face in color])
     first, second = measures.random_pairs(len(color))
 
-    # Compared with what the networks were given: for gray models, the gray original.
-    @cache
-    def originals(is_color: bool) -> np.ndarray:
-        return measures.descriptors(color if is_color else gray)
-
     for mode, backend in backends.items():
         if options.alpha is not None:
             backend.alpha = options.alpha
-        new_faces = backend.run(color if backend.color else gray)
+        # Compared with what the networks were given: for gray models, the gray original.
+        originals = color if backend.color else gray
+        new_faces = backend.run(originals)
         found = measures.detected(new_faces)
         described = measures.descriptors(new_faces)
         shares = {
             'FCNS': measures.share(found),
-            'DEID': measures.share(measures.differing(originals(backend.color), described)),
+            'DEID': measures.share(measures.differing(
+                _originals(originals, options.cache), described)),
             'DIV': measures.share(measures.differing(described[first], described[second])),
         }
         print(f'{mode} ({options.apply}, N={len(color)}): '
@@ -83,6 +81,14 @@ def main(arguments: list[str] | None = None) -> None:
                 'pairs': len(first), 'alpha': backend.alpha,
                 **{name: [round(part, 2) for part in (value.percent, value.low, value.high)]
                    for name, value in shares.items()}})
+
+
+def _originals(faces: np.ndarray, cache: Path) -> np.ndarray:
+    """Return the descriptors of original faces, computed once."""
+    path = cache / f'descriptors-{hashlib.sha256(faces.tobytes()).hexdigest()[:16]}.npy'
+    if not path.exists():
+        np.save(path, measures.descriptors(faces))
+    return np.load(path, allow_pickle=False)
 
 
 def _record(path: Path, key: str, figures: dict[str, object]) -> None:

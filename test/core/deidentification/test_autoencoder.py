@@ -5,6 +5,7 @@
 import hashlib
 import json
 import math
+from importlib.util import find_spec
 
 import cv2
 import numpy as np
@@ -187,8 +188,9 @@ def _shipped_ways():
 
 @pytest.mark.parametrize(('mode', 'way'), _shipped_ways())
 def test_real_faces_become_others_and_stay_faces(mode, way, tmp_path_factory):
-    for package in ('dlib', 'face_recognition_models'):
-        pytest.importorskip(package)
+    pytest.importorskip('dlib')
+    if find_spec('face_recognition_models') is None:
+        pytest.skip('face_recognition_models is not installed')
     from deid_ros.offboard.evaluation import measures
 
     cache = tmp_path_factory.getbasetemp() / 'faces'
