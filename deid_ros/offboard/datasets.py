@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,15 @@ def frames(source: Path) -> Iterator[np.ndarray]:
         yield frame
 
 
+def worker_processes() -> ProcessPoolExecutor:
+    """Return a pool with a process for each core.
+
+    Its processes are started afresh: a forked copy of a process whose OpenCV or torch has threads
+    can wait for them forever.
+    """
+    return ProcessPoolExecutor(os.cpu_count(), get_context('spawn'))
+
+
 @cache
 def _detector() -> Callable[[np.ndarray], Iterable[Any]]:
     import dlib
@@ -140,7 +150,7 @@ def load_faces(source: Path, cache_dir: Path, *, choice: str = 'largest', size: 
     path = cache_dir / f'faces-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz'
     if not path.exists():
         found: list[tuple[str, np.ndarray]] = []
-        with ProcessPoolExecutor(os.cpu_count()) as workers:
+        with worker_processes() as workers:
             work = partial(_crops, choice=choice, size=size, context=context)
             for crops in tqdm(workers.map(work, _batches(encoded_images(source))),
                               desc=f'faces of {source.name}', unit=f'×{_BATCH}'):

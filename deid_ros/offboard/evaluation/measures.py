@@ -3,9 +3,7 @@
 """The paper's measures of de-identified 64×64 faces (section 4.1), with dlib's networks."""
 
 import importlib.util
-import os
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 import cv2
 import numpy as np
 from tqdm import tqdm
+
+from deid_ros.offboard.datasets import worker_processes
 
 #: dlib's threshold: descriptors further apart belong to different people.
 SAME_PERSON = 0.6
@@ -75,7 +75,7 @@ def _chunk(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np
 def _measured(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray],
               name: str) -> np.ndarray:
     chunks = [faces[start:start + _CHUNK] for start in range(0, len(faces), _CHUNK)]
-    with ProcessPoolExecutor(os.cpu_count()) as workers:
+    with worker_processes() as workers:
         return np.concatenate(list(tqdm(workers.map(partial(_chunk, measure=measure), chunks),
                                         desc=name, total=len(chunks), mininterval=5)))
 
