@@ -75,8 +75,8 @@ def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = 'finetuned
         table = variant['shift']
         shift = RuntimeShift(table['kind'], int(table['n']), store.arrays(table['table']))
         names.append(table['table'])
-    content = json.dumps([mode['color'], variant] + [store.entries[name] for name in names],
-                         sort_keys=True)
+    hashes = {store.entries[name]['file']: store.entries[name]['sha256'] for name in names}
+    content = json.dumps([mode['color'], variant, [network.layers for network in networks],
+                          list(hashes.values())], sort_keys=True)
     return Chain(bool(mode['color']), networks, shift, float(mode['alpha']),
-                 hashlib.sha256(content.encode()).hexdigest(),
-                 {store.entries[name]['file']: store.entries[name]['sha256'] for name in names})
+                 hashlib.sha256(content.encode()).hexdigest(), hashes)
