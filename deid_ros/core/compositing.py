@@ -2,22 +2,49 @@
 # SPDX-License-Identifier: Apache-2.0
 """Laying new faces over a frame."""
 
-from typing import Sequence
+import math
+from typing import NamedTuple, Sequence
 
+import cv2
 import numpy as np
 
-from deid_ros.core.deidentification.anonymizer import Patch
+from deid_ros.core.faces import Box, Region
 
 # The part of the ellipse's radius over which a new face fades into the frame.
 _FEATHER = 0.15
 
 
-def feathered_ellipse(height: int, width: int) -> np.ndarray:
-    """Return (height, width) float32: 1 inside the inscribed ellipse, fading to 0 at its rim."""
-    y = (np.arange(height, dtype=np.float32) + 0.5) * (2.0 / height) - 1
-    x = (np.arange(width, dtype=np.float32) + 0.5) * (2.0 / width) - 1
+class Patch(NamedTuple):
+    """New pixels for one face.
+
+    `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
+    the result; h and w are those of `region`, which lies inside the image.
+    """
+
+    region: Region
+    pixels: np.ndarray
+    alpha: np.ndarray
+
+
+def feathered_ellipse(box: Box, region: Region) -> np.ndarray:
+    """Return how much of each pixel of `region` belongs to the ellipse inscribed in `box`.
+
+    The ellipse is that of the whole box, also where the image's edge cuts the region off it.
+
+    :returns: (h, w) float32: 1 inside of the ellipse, fading to 0 at its rim.
+    """
+    y = _from_middle(region.top, region.bottom, box.y, box.height)
+    x = _from_middle(region.left, region.right, box.x, box.width)
     radius = np.sqrt(y[:, None] ** 2 + x[None, :] ** 2)
     return np.clip((1 - radius) / _FEATHER, 0, 1)
+
+
+def _from_middle(start: int, end: int, box_start: float, box_size: float) -> np.ndarray:
+    """Return where pixels start…end-1 lie on one axis of a box: 0 in its middle, ±1 at its ends."""
+    # In whole pixels, so that a box smaller than one still fills it.
+    first, last = math.floor(box_start), math.ceil(box_start + box_size)
+    middles = np.arange(start, end) + (0.5 - float(first))
+    return (middles * (2.0 / (last - first)) - 1).astype(np.float32)
 
 
 def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
@@ -31,6 +58,5 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
     result = bgr.copy()
     for patch in patches:
         below = result[patch.region.slices]
-        alpha = patch.alpha[..., None]
-        below[...] = np.rint(below + alpha * (patch.pixels.astype(np.float32) - below))
+        below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)
     return result

@@ -7,7 +7,7 @@ names are those of `sensor_msgs/image_encodings.hpp`, and `nv12`, which cameras 
 lacks it. YUV is BT.601 in limited range (Y 16…235), as OpenCV and the V4L2 drivers have it.
 """
 
-from typing import Dict, Tuple
+from typing import Dict, NamedTuple, Tuple
 
 import cv2
 import numpy as np
@@ -18,6 +18,15 @@ from deid_ros.core.faces import Region
 _BGR_TO_YUV = np.array([[0.098, 0.504, 0.257, 16.0],
                         [0.439, -0.291, -0.148, 128.0],
                         [-0.071, -0.368, 0.439, 128.0]], np.float32)
+
+
+class Depth(NamedTuple):
+    """How the values of an image are meant."""
+
+    #: The first byte of a value of two is the higher one.
+    bigendian: bool
+    #: The value that shows as full white.
+    white: float
 
 
 class Encoding:
@@ -38,11 +47,15 @@ class Encoding:
         """Return the rows of `step` bytes that an image of `height` pixels takes."""
         return height
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def depth(self, pixels: np.ndarray, bigendian: bool) -> Depth:
+        """Return how an image's values are meant, measured before anything is written."""
+        return Depth(bigendian, 255.0)
+
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         """Return the image as (H, W, 3) uint8 BGR; it may share memory with `pixels`."""
         raise NotImplementedError
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         """Put `bgr`, the (h, w, 3) uint8 pixels of an aligned region, into `pixels`."""
         raise NotImplementedError
 
@@ -50,10 +63,10 @@ class Encoding:
 class _Bgr(Encoding):
     bytes_per_pixel = 3
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return pixels
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         pixels[region.slices] = bgr
 
 
@@ -65,18 +78,18 @@ class _Color(Encoding):
         self._to_bgr_code = to_bgr_code
         self._red_first = red_first
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return cv2.cvtColor(pixels, self._to_bgr_code)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         pixels[region.slices][..., :3] = bgr[..., ::-1] if self._red_first else bgr
 
 
 class _Mono8(Encoding):
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         pixels[region.slices][..., 0] = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
 
 
@@ -90,26 +103,25 @@ class _Mono16(Encoding):
 
     bytes_per_pixel = 2
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
-        image = self._image(pixels, bigendian)
-        gray = cv2.convertScaleAbs(image, alpha=255.0 / self._white(image))
+    def depth(self, pixels: np.ndarray, bigendian: bool) -> Depth:
+        sample = self._image(pixels[::4, ::4], bigendian)
+        return Depth(bigendian, max(1.0, float(np.percentile(sample, 99.9))))
+
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
+        gray = cv2.convertScaleAbs(self._image(pixels, depth.bigendian), alpha=255.0 / depth.white)
         return cv2.cvtColor(gray, cv2.COLOR_GRAY2BGR)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
-        white = self._white(self._image(pixels, bigendian))
-        image = np.rint(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY) * (white / 255.0)).astype(np.uint16)
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
+        gray = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+        image = np.rint(gray * (depth.white / 255.0)).astype(np.uint16)
         target = pixels[region.slices]
-        target[..., 0 if bigendian else 1] = image >> 8
-        target[..., 1 if bigendian else 0] = image & 255
+        target[..., 0 if depth.bigendian else 1] = image >> 8
+        target[..., 1 if depth.bigendian else 0] = image & 255
 
     @staticmethod
     def _image(pixels: np.ndarray, bigendian: bool) -> np.ndarray:
         high, low = (0, 1) if bigendian else (1, 0)
         return pixels[..., high] * np.uint16(256) + pixels[..., low]
-
-    @staticmethod
-    def _white(image: np.ndarray) -> float:
-        return max(1.0, float(np.percentile(image[::4, ::4], 99.9)))
 
 
 class _Yuv422(Encoding):
@@ -122,10 +134,10 @@ class _Yuv422(Encoding):
         self._to_bgr_code = to_bgr_code
         self._y_byte = y_byte
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return cv2.cvtColor(pixels, self._to_bgr_code)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         yuv = cv2.transform(bgr, _BGR_TO_YUV)
         chroma = cv2.resize(yuv, (bgr.shape[1] // 2, bgr.shape[0]), interpolation=cv2.INTER_AREA)
         target = pixels[region.slices]
@@ -147,10 +159,10 @@ class _Yuv420(Encoding):
     def rows(self, height: int) -> int:
         return height + height // 2
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return cv2.cvtColor(pixels, self._to_bgr_code)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         yuv = cv2.transform(bgr, _BGR_TO_YUV)
         chroma = cv2.resize(yuv, (bgr.shape[1] // 2, bgr.shape[0] // 2),
                             interpolation=cv2.INTER_AREA)
@@ -168,10 +180,10 @@ class _Bayer8(Encoding):
         self._to_bgr_code = to_bgr_code
         self._channels = ['bgr'.index(color) for color in filters]
 
-    def to_bgr(self, pixels: np.ndarray, bigendian: bool) -> np.ndarray:
+    def to_bgr(self, pixels: np.ndarray, depth: Depth) -> np.ndarray:
         return cv2.cvtColor(pixels, self._to_bgr_code)
 
-    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, bigendian: bool) -> None:
+    def write(self, pixels: np.ndarray, bgr: np.ndarray, region: Region, depth: Depth) -> None:
         target = pixels[region.slices][..., 0]
         for site, channel in enumerate(self._channels):
             row, column = (region.top + site // 2) % 2, (region.left + site % 2) % 2

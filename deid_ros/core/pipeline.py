@@ -11,8 +11,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from deid_ros.core.compositing import composite
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.compositing import Patch, composite
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.detection import check_faces, detect_at_width
 from deid_ros.core.detection.detector import Detector
@@ -114,9 +114,12 @@ class FramePipeline:
         for anonymizer in set(anonymizers):
             chosen = [index for index, one in enumerate(anonymizers) if one is anonymizer]
             with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
-                made = anonymizer.anonymize(bgr, [faces[index] for index in chosen],
-                                            settings.box_margin)
-            # A batch that came back short leaves None behind, which check_patches refuses.
+                made = list(anonymizer.anonymize(bgr, [faces[index] for index in chosen],
+                                                 settings.box_margin))
+            # With one too few or too many, none can be told to belong to its face.
+            if len(made) != len(chosen):
+                raise AnonymizationError('anonymizer {} gave {} patches for {} faces'.format(
+                    anonymizer.name, len(made), len(chosen)))
             for index, patch in zip(chosen, made):
                 patches[index] = patch
         return patches, [anonymizer.name for anonymizer in anonymizers]

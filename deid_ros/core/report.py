@@ -44,7 +44,7 @@ def report_json(header: Any, status: str, reason: str, faces: Sequence[FaceRepor
     entries: List[Dict[str, Any]] = [{
         'box': [round(float(value), 1) for value in face.box],
         'score': round(float(face.score), 3),
-        'region': list(face.region),
+        'region': [int(value) for value in face.region],
         'method': face.method,
     } for face in faces]
     return json.dumps({

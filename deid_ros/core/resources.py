@@ -16,31 +16,45 @@ MODELS_VARIABLE = 'DEID_ROS_MODELS'
 def models_directory() -> pathlib.Path:
     """Return the folder of the networks that this package ships.
 
-    It is `models/` of a source checkout (also one installed with `pip install -e`), else
-    `share/deid_ros/models` of the prefix into which colcon or pip installed the package. The
-    environment variable `DEID_ROS_MODELS` names another folder.
+    It is `shared_directory('models')`, or what the environment variable `DEID_ROS_MODELS` names.
 
     :raises ConfigurationError: there is no such folder; lists the places looked at.
     """
     override = os.environ.get(MODELS_VARIABLE)
-    candidates = [pathlib.Path(override)] if override else _candidates()
+    if not override:
+        return shared_directory('models')
+    if not os.path.isdir(override):
+        raise ConfigurationError('{} is {!r}, which is no folder. Set it to the folder that holds '
+                                 'centerface.onnx, or not at all.'.format(
+                                     MODELS_VARIABLE, override))
+    return pathlib.Path(override)
+
+
+def shared_directory(name: str) -> pathlib.Path:
+    """Return a folder of data files that come with this package, such as `models` or `config`.
+
+    In a source checkout (also one installed with `pip install -e`) it is `<checkout>/<name>`, else
+    `share/deid_ros/<name>` of the prefix into which colcon or pip installed the package.
+
+    :raises ConfigurationError: there is no such folder; lists the places looked at.
+    """
+    candidates = _candidates(name)
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
-    raise ConfigurationError(
-        'The folder with the networks of deid_ros was not found. Looked at: {}. Install the '
-        'package again, or set {} to the folder that holds centerface.onnx.'.format(
-            ', '.join(str(candidate) for candidate in candidates), MODELS_VARIABLE))
+    raise ConfigurationError('The folder {!r} of deid_ros was not found. Looked at: {}. Install '
+                             'the package again.'.format(
+                                 name, ', '.join(str(candidate) for candidate in candidates)))
 
 
-def _candidates() -> List[pathlib.Path]:
+def _candidates(name: str) -> List[pathlib.Path]:
     package = pathlib.Path(os.path.abspath(__file__)).parents[1]
     candidates = []
     # colcon --symlink-install reaches the checkout through links. The marker tells a checkout
     # from a site-packages folder, where `models` would be somebody else's package.
     checkout = package.resolve().parent
     if (checkout / 'resource' / 'deid_ros').is_file():
-        candidates.append(checkout / 'models')
+        candidates.append(checkout / name)
     prefixes = [pathlib.Path(sys.prefix)]
     if package.parent.name in ('site-packages', 'dist-packages'):
         # <prefix>/lib/python3.X/site-packages/deid_ros; Debian and Ubuntu put packages under
@@ -48,7 +62,7 @@ def _candidates() -> List[pathlib.Path]:
         prefix = package.parents[3]
         prefixes = [prefix] + ([prefix.parent] if prefix.name == 'local' else []) + prefixes
     for prefix in prefixes:
-        shared = prefix / 'share' / 'deid_ros' / 'models'
+        shared = prefix / 'share' / 'deid_ros' / name
         if shared not in candidates:
             candidates.append(shared)
     return candidates

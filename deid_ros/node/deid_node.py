@@ -12,11 +12,17 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    NameValidationException,
+)
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
@@ -29,12 +35,14 @@ from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.node import diagnostics, parameters
 from deid_ros.node.camera import ArrivedFrame, Camera
 from deid_ros.node.qos import publisher_qos
-from deid_ros.node.topics import all_camera_topics
+from deid_ros.node.topics import CameraTopics, all_camera_topics
 from deid_ros.node.worker import NewestFrameWorker
 
 # How often the graph is looked at for new publishers and subscribers, in seconds.
 _GRAPH_PERIOD = 0.25
 _DIAGNOSTICS_PERIOD = 1.0
+# For the frame at work when the node is told to stop; dlib's network takes seconds on a CPU.
+_STOP_TIMEOUT = 10.0
 
 
 class _Work(NamedTuple):
@@ -58,6 +66,7 @@ class DeidNode(LifecycleNode):
         self._cameras: List[Camera] = []
         self._worker: Optional[NewestFrameWorker] = None
         self._graph_timer: Any = None
+        self._topics: List[CameraTopics] = []
         self._enabled = True
         # Held while publishing, so that nothing comes out after `~/enable` has answered.
         self._publishing = threading.Lock()
@@ -79,21 +88,23 @@ class DeidNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the detector and the anonymizers."""
+        self._values = values = parameters.read(self)
         try:
-            self._values = parameters.read(self)
-            values = self._values
+            for topic in values['image_topics']:
+                validate_topic_name(topic)
+            self._topics = all_camera_topics(
+                [self.resolve_topic_name(topic) for topic in values['image_topics']],
+                values['output_prefix'], values['publish_compressed'])
+            for topics in self._topics:
+                validate_full_topic_name(topics.output)
             detector = make_detector(parameters.detector_names(values),
                                      values['detector.model_path'])
             self._use(FramePipeline(detector, make_anonymizer(values['deid.method']),
                                     make_anonymizer(values['fallback.method'])), values)
-            topics = all_camera_topics(
-                [self.resolve_topic_name(topic) for topic in values['image_topics']],
-                values['output_prefix'], values['publish_compressed'])
-        except DeidError as error:
-            return self._refuse('cannot configure: {}'.format(error))
-        except Exception:  # pylint: disable=broad-except
-            return self._refuse('cannot configure: {}'.format(traceback.format_exc()))
-        self._topics = topics
+        except (DeidError, NameValidationException) as error:
+            return self._refuse(str(error))
+        except Exception:  # A library's own: whoever reads the log needs to know where from.
+            return self._refuse(traceback.format_exc())
         self._failure = ''
         return TransitionCallbackReturn.SUCCESS
 
@@ -125,14 +136,12 @@ class DeidNode(LifecycleNode):
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop for good."""
         self._stop()
-        self._work = None
-        return TransitionCallbackReturn.SUCCESS
+        return self.on_cleanup(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Go back to the unconfigured state, from which the node can be configured again."""
         self._stop()
-        self._work = None
-        return TransitionCallbackReturn.SUCCESS
+        return self.on_cleanup(state)
 
     def destroy_node(self) -> None:
         """Stop the worker before its publishers vanish."""
@@ -188,8 +197,8 @@ class DeidNode(LifecycleNode):
 
     def _refuse(self, reason: str) -> TransitionCallbackReturn:
         self._work = None
-        self._failure = reason
-        self.get_logger().error(reason)
+        self._failure = 'cannot configure: ' + reason
+        self.get_logger().error(self._failure)
         return TransitionCallbackReturn.FAILURE
 
     def _stop(self) -> None:
@@ -197,7 +206,9 @@ class DeidNode(LifecycleNode):
             self.destroy_timer(self._graph_timer)
             self._graph_timer = None
         if self._worker is not None:
-            self._worker.stop()
+            if not self._worker.stop(_STOP_TIMEOUT):
+                self.get_logger().error('the frame at work does not end: the detector or the '
+                                        'anonymizer hangs; restart the process')
             self._worker = None
         for camera in self._cameras:
             camera.close()

@@ -42,7 +42,9 @@ def camera_status(name: str, summary: Summary, is_subscribed: bool, publisher_co
     elif not publisher_count:
         problems.append((DiagnosticStatus.WARN, 'nobody publishes the input'))
     elif is_subscribed and summary.seconds_since_arrival > _SILENT:
-        problems.append((DiagnosticStatus.WARN, 'no image for more than {:g} s'.format(_SILENT)))
+        problems.append((DiagnosticStatus.WARN,
+                         'no image for more than {:g} s; if the camera runs, its images may be too '
+                         'large for the middleware, see docs/integration.md'.format(_SILENT)))
     superseded, received = summary.new.get('superseded', 0), summary.new.get('received', 0)
     if superseded > received / 2:
         problems.append((DiagnosticStatus.WARN, 'overload: {} of {} frames superseded'.format(

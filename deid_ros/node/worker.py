@@ -32,13 +32,18 @@ class NewestFrameWorker:
             self._changed.notify()
             return superseded
 
-    def stop(self) -> None:
-        """Finish the frame at work, drop those that wait, end the thread."""
+    def stop(self, timeout: float) -> bool:
+        """Finish the frame at work, drop those that wait, end the thread.
+
+        :param timeout: seconds to wait for the frame at work.
+        :returns: whether the thread has ended; if not, `handle` hangs.
+        """
         with self._changed:
             self._stopping = True
             self._slots.clear()
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     @property
     def busy_seconds(self) -> float:

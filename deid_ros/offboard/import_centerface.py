@@ -74,7 +74,7 @@ def with_dynamic_shape(published: onnx.ModelProto) -> onnx.ModelProto:
             'has 1 input and outputs of 1, 2, 2 and 10 channels.')
 
     names = {inputs[0].name: INPUT_NAME}
-    names.update((value.name, name) for value, (name, _) in zip(graph.output, OUTPUTS))
+    names.update((value.name, name) for value, (name, _) in zip(graph.output, OUTPUTS, strict=True))
     read = set()
     for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]

@@ -12,7 +12,8 @@ import rclpy
 from ros_rig import image_message, noise, wait_until
 from sensor_msgs.msg import CompressedImage
 
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.compositing import Patch
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.faces import Box, Face, Region
 from deid_ros.node import deid_node
 

@@ -153,6 +153,8 @@ def test_a_missing_model_fails_configuration_with_the_reason(ros):
     ({'image_topics': ['/camera/image_raw', '/camera/image_raw/compressed'],
       'publish_compressed': True}, 'publish_compressed'),
     ({'output_prefix': '/'}, 'output_prefix'),
+    ({'output_prefix': '/safe images'}, 'safe images'),
+    ({'image_topics': ['/camera/image raw']}, 'image raw'),
 ])
 def test_topics_that_cannot_work_fail_configuration(make_rig, values, words):
     rig = make_rig(activate=False, **values)

@@ -2,23 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of everything that makes a face unrecognizable."""
 
-from typing import Dict, List, NamedTuple, Sequence
+from typing import Dict, List, Sequence
 
 import numpy as np
 
-from deid_ros.core.faces import Face, Region
-
-
-class Patch(NamedTuple):
-    """New pixels for one face.
-
-    `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
-    the result; h and w are those of `region`, which lies inside the image.
-    """
-
-    region: Region
-    pixels: np.ndarray
-    alpha: np.ndarray
+from deid_ros.core.compositing import Patch
+from deid_ros.core.faces import Face
 
 
 class Anonymizer:

@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from deid_ros.core.backends import make_backend
+from deid_ros.core.compositing import Patch
 from deid_ros.core.deidentification import alignment
 from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.chain import load_chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.simple import Blur

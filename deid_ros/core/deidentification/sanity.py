@@ -3,12 +3,13 @@
 """The last check before pixels are written: that every face is treated, and as a whole."""
 
 import math
+import operator
 from typing import Optional, Sequence
 
 import numpy as np
 
-from deid_ros.core.deidentification.anonymizer import Patch
-from deid_ros.core.errors import AnonymizationError
+from deid_ros.core.compositing import Patch
+from deid_ros.core.errors import AnonymizationError, raised_as
 from deid_ros.core.faces import Box, Face, Region, region_of
 
 # Of the box, on each side: what is left is the middle half, with the eyes, the nose and the mouth.
@@ -26,17 +27,20 @@ def check_patches(patches: Sequence[Optional[Patch]], faces: Sequence[Face], bgr
         leaves the middle of its face to be seen, or is the original again.
     """
     if len(patches) != len(faces):
-        raise AnonymizationError('{} patches for {} faces'.format(len(patches), len(faces)))
+        raise AnonymizationError('the anonymizer gave {} patches for {} faces'.format(
+            len(patches), len(faces)))
     for patch, face in zip(patches, faces):
         if patch is None:
             raise AnonymizationError('the anonymizer gave no patch for the face at {}'.format(
                 face.box))
-        _check_patch(patch, face.box, bgr)
+        # What is no patch at all fails in ways of its own.
+        with raised_as(AnonymizationError, 'the check of the patch for {}'.format(face.box)):
+            _check_patch(patch, face.box, bgr)
 
 
 def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:
     height, width = bgr.shape[:2]
-    region = patch.region
+    region = Region(*(operator.index(value) for value in patch.region))
     shape = (region.bottom - region.top, region.right - region.left)
     if not _contains(Region(0, 0, width, height), region):
         raise AnonymizationError('patch {} reaches out of the {} × {} image'.format(
@@ -46,8 +50,9 @@ def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:
     if patch.pixels.shape != shape + (3,) or patch.pixels.dtype != np.uint8:
         raise AnonymizationError('patch pixels are {} {}, must be {} uint8'.format(
             patch.pixels.shape, patch.pixels.dtype, shape + (3,)))
-    if patch.alpha.shape != shape:
-        raise AnonymizationError('patch alpha is {}, must be {}'.format(patch.alpha.shape, shape))
+    if patch.alpha.shape != shape or not np.issubdtype(patch.alpha.dtype, np.floating):
+        raise AnonymizationError('patch alpha is {} {}, must be {} float32'.format(
+            patch.alpha.shape, patch.alpha.dtype, shape))
     # Written so that NaN fails it too.
     if not (patch.alpha.min() >= 0 and patch.alpha.max() <= 1):
         raise AnonymizationError('patch alpha is not within 0…1')
@@ -60,7 +65,8 @@ def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:
     if patch.alpha[inside].min() < 1:
         raise AnonymizationError('the patch lets the middle of the face at {} show'.format(box))
     original = bgr[core.slices]
-    if np.array_equal(patch.pixels[inside], original) and original.std() > _FLAT:
+    if (np.array_equal(patch.pixels[inside], original)
+            and original.std(axis=(0, 1)).max() > _FLAT):
         raise AnonymizationError('the face at {} came back unchanged'.format(box))
 
 

@@ -5,14 +5,13 @@
 Their strength is tied to the face's size, so a near face is as unrecognizable as a far one.
 """
 
-import math
 from typing import List, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-from deid_ros.core.compositing import feathered_ellipse
-from deid_ros.core.deidentification.anonymizer import Anonymizer, Patch
+from deid_ros.core.compositing import Patch, feathered_ellipse
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.errors import AnonymizationError
 from deid_ros.core.faces import Face, region_of
 
@@ -24,7 +23,7 @@ _PIXELATE_SQUARES = 6
 _MASK_GRAY = 96
 # The blur is computed on a face shrunk to this size: the result is the same, as the blur leaves
 # nothing finer, and the cost no longer grows with the kernel.
-_BLUR_SIZE = 32
+_BLUR_SIZE = 16
 
 
 class _RegionAnonymizer(Anonymizer):
@@ -39,14 +38,9 @@ class _RegionAnonymizer(Anonymizer):
         if region.is_empty:
             raise AnonymizationError('the face at {} lies outside of the {} × {} image'.format(
                 face.box, bgr.shape[1], bgr.shape[0]))
-        # The ellipse belongs to the whole box: at the image's edge only a part of it is seen.
-        left, top = math.floor(box.x), math.floor(box.y)
-        ellipse = feathered_ellipse(math.ceil(box.y + box.height) - top,
-                                    math.ceil(box.x + box.width) - left)
-        alpha = ellipse[region.top - top:region.bottom - top,
-                        region.left - left:region.right - left]
         size = max(face.box.width, face.box.height)
-        return Patch(region, self._pixels(bgr[region.slices], size), alpha)
+        return Patch(region, self._pixels(bgr[region.slices], size),
+                     feathered_ellipse(box, region))
 
     def _pixels(self, crop: np.ndarray, face_size: float) -> np.ndarray:
         """Return new pixels, same shape as `crop`, for a face `face_size` pixels large."""

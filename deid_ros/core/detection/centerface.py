@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from deid_ros.core.detection.detector import Detector
-from deid_ros.core.detection.geometry import left_first, non_maximum_suppression
+from deid_ros.core.detection.geometry import left_first, non_maximum_suppression, padded, touching
 from deid_ros.core.errors import ConfigurationError, DetectionError
 from deid_ros.core.faces import Box, Face
 from deid_ros.core.resources import models_directory, read_model, require
@@ -52,8 +52,12 @@ class CenterFace(Detector):
         available = onnxruntime.get_available_providers()
         providers = [provider for provider in ('CUDAExecutionProvider', 'CPUExecutionProvider')
                      if provider in available]
+        options = onnxruntime.SessionOptions()
+        # Idle threads would spin for the next frame: twice the processor time for this network, on
+        # a computer that has more to do than to look for faces.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         try:
-            self._session = onnxruntime.InferenceSession(content, providers=providers)
+            self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors have no common base.
             raise ConfigurationError(
                 f'ONNX Runtime cannot load the network file {path} ({error}).') from error
@@ -67,15 +71,12 @@ class CenterFace(Detector):
         """
         height, width = bgr.shape[:2]
         # Padding keeps the shape of faces, which stretching to a multiple of 32 would not.
-        padded = cv2.copyMakeBorder(bgr, 0, -height % MULTIPLE, 0, -width % MULTIPLE,
-                                    cv2.BORDER_CONSTANT)
-        outputs = self._session.run(None, {self._input: cv2.dnn.blobFromImage(padded, swapRB=True)})
+        image = padded(bgr, width + -width % MULTIPLE, height + -height % MULTIPLE)
+        outputs = self._session.run(None, {self._input: cv2.dnn.blobFromImage(image, swapRB=True)})
         if threshold is None:
             threshold = self.default_threshold
         boxes, scores, landmarks = decode(outputs, threshold)
-        centres = boxes[:, :2] + boxes[:, 2:] / 2
-        # Negated, so that a box that is not a number stays and is reported.
-        inside = ~(centres >= (width, height)).any(axis=1)
+        inside = touching(boxes, width, height)
         return [Face(Box(*box), score, points) for box, score, points
                 in zip(boxes[inside].tolist(), scores[inside].tolist(), landmarks[inside])]
 
@@ -87,8 +88,8 @@ def decode(outputs: List[np.ndarray],
     :param outputs: float32 heat map (1, 1, h, w), scale (1, 2, h, w), offset (1, 2, h, w) and
         landmarks (1, 10, h, w); y precedes x everywhere; sizes are logarithms in cells, landmarks
         are relative to the box.
-    :returns: boxes (N, 4): x, y, width, height; scores (N,); landmarks (N, 5, 2): x, y; float32,
-        in pixels of the network's input.
+    :returns: boxes (N, 4) float64: x, y, width, height; scores (N,) float32; landmarks (N, 5, 2)
+        float32: x, y; in pixels of the network's input.
     :raises DetectionError: the heat map is not finite. Comparing it would give "no face".
     """
     heatmap, scale, offset, landmarks = (output[0] for output in outputs)
@@ -101,7 +102,7 @@ def decode(outputs: List[np.ndarray],
     corners = centres - sizes / 2
     points = landmarks[(slice(None),) + cells].reshape(5, 2, -1) * sizes + corners
     # From (y, x) in the first axes to (x, y) in the last.
-    boxes = np.concatenate([corners[::-1], sizes[::-1]]).T.astype(np.float32)
+    boxes = np.concatenate([corners[::-1], sizes[::-1]]).T.astype(float)
     best = non_maximum_suppression(boxes, scores, MAX_IOU)
     return boxes[best], scores[best], left_first(points[:, ::-1].transpose(2, 0, 1)[best])
 

@@ -7,11 +7,11 @@ import pathlib
 import threading
 from typing import List, Optional
 
-import cv2
 import numpy as np
 
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.dlib_hog import INSTALL_DLIB, box_of
+from deid_ros.core.detection.geometry import padded
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Face
 from deid_ros.core.resources import require
@@ -52,8 +52,7 @@ class DlibCnn(Detector):
         if threshold is None:
             threshold = self.default_threshold
         height, width = bgr.shape[:2]
-        rgb = cv2.copyMakeBorder(bgr[:, :, ::-1], 0, max(0, MIN_SIDE - height),
-                                 0, max(0, MIN_SIDE - width), cv2.BORDER_CONSTANT)
+        rgb = padded(bgr[:, :, ::-1], max(width, MIN_SIDE), max(height, MIN_SIDE))
         with self._lock:
             found = self._network(rgb, 0)
         return [Face(box_of(item.rect), item.confidence) for item in found

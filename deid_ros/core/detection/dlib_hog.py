@@ -17,13 +17,14 @@ INSTALL_DLIB = 'pip install dlib-bin (or, where that has no build, pip install d
 class DlibHog(Detector):
     """Finds upright frontal faces from 80 px on, without landmarks.
 
-    Scores are distances from the classifier's boundary, about -1…4; 0 is dlib's own threshold.
+    Scores are distances from the classifier's boundary, about -1…4. dlib's own threshold is 0; the
+    default here finds half as many faces again, with next to no wrong ones.
 
     :raises ConfigurationError: the package `dlib` is missing.
     """
 
     name = 'dlib_hog'
-    default_threshold = 0.0
+    default_threshold = -0.2
 
     def __init__(self) -> None:
         self._detector = require('dlib', INSTALL_DLIB).get_frontal_face_detector()

@@ -10,8 +10,9 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.sanity import check_faces
 from deid_ros.core.faces import Face
 
-#: Boxes of two detectors that share this much are the same face.
-SAME_FACE_IOU = 0.4
+#: Boxes of two detectors that share more than this are the same face. From one half on, no box can
+#: stand for two faces that lie side by side.
+SAME_FACE_IOU = 0.5
 
 
 class Ensemble(Detector):
@@ -40,5 +41,5 @@ class Ensemble(Detector):
             # Checked here, as a box of nonsense could hide behind another detector's good one.
             found = check_faces(detector.detect(bgr, threshold), width, height)
             united += [face for face in found
-                       if all(face.box.iou(known.box) < SAME_FACE_IOU for known in united)]
+                       if all(face.box.iou(known.box) <= SAME_FACE_IOU for known in united)]
         return united

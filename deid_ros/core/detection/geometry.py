@@ -2,7 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Array geometry that several detectors share."""
 
+import cv2
 import numpy as np
+
+
+def padded(bgr: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Return a copy of the image with black on the right and below, `width` × `height` pixels."""
+    return cv2.copyMakeBorder(bgr, 0, height - bgr.shape[0], 0, width - bgr.shape[1],
+                              cv2.BORDER_CONSTANT)
 
 
 def non_maximum_suppression(boxes: np.ndarray, scores: np.ndarray,
@@ -27,6 +34,19 @@ def non_maximum_suppression(boxes: np.ndarray, scores: np.ndarray,
         shared = np.prod(np.maximum(sides, 0), axis=1)
         rest = rest[~(shared > max_iou * (areas[best] + areas[rest] - shared))]
     return np.array(kept, int)
+
+
+def touching(boxes: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Tell which boxes (N, 4) share area with an image; the others were "seen" in its padding.
+
+    Where a face is cut by the edge, the centre of its box may be beyond the edge: such boxes
+    count. So do boxes that are not numbers, for `check_faces` to report.
+
+    :returns: (N,) bool.
+    """
+    near, far = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    outside: np.ndarray = ((near >= (width, height)) | (far <= 0)).any(axis=1)
+    return ~outside
 
 
 def left_first(landmarks: np.ndarray) -> np.ndarray:

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 
 from deid_ros.core.detection.detector import Detector
-from deid_ros.core.detection.geometry import left_first
+from deid_ros.core.detection.geometry import left_first, padded, touching
 from deid_ros.core.detection.onnx_shape import with_fixed_input
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
 from deid_ros.core.resources import read_model
 
 MAX_IOU = 0.3
+MIN_SIDE = 64  # pixels; below, OpenCV 4.14 reads stale memory after a change of size
 MAX_FACES = 5000  # before suppression
 ADVICE = ('Set detector.model_path to face_detection_yunet_2023mar.onnx of '
           'https://github.com/opencv/opencv_zoo/tree/main/models/face_detection_yunet')
@@ -31,7 +32,7 @@ class YuNet(Detector):
     """
 
     name = 'yunet'
-    default_threshold = 0.5
+    default_threshold = 0.3
 
     def __init__(self, model_path: str = '') -> None:
         if not hasattr(cv2, 'FaceDetectorYN'):
@@ -51,18 +52,16 @@ class YuNet(Detector):
     def detect(self, bgr: np.ndarray, threshold: Optional[float] = None) -> List[Face]:
         """Return the faces of an image; see `Detector.detect`."""
         height, width = bgr.shape[:2]
+        image = padded(bgr, max(width, MIN_SIDE), max(height, MIN_SIDE))
         with self._lock:
-            self._network.setInputSize((width, height))
+            self._network.setInputSize((image.shape[1], image.shape[0]))
             self._network.setScoreThreshold(
                 self.default_threshold if threshold is None else threshold)
-            rows = self._network.detect(np.ascontiguousarray(bgr))[1]
-        if rows is None:
-            return []
-        # A row: x, y, width, height, five points (x, y), score.
-        faces = [Face(Box(*row[:4].tolist()), float(row[14]), left_first(row[4:14].reshape(5, 2)))
-                 for row in np.asarray(rows)]
-        # FaceDetectorYN pads the image on the right and at the bottom, and may "see" faces there.
-        return [face for face in faces if not _in_padding(face.box, width, height)]
+            found = self._network.detect(image)[1]
+        # A row: x, y, width, height, five points (x, y), score. FaceDetectorYN pads the image.
+        rows = np.empty((0, 15)) if found is None else np.asarray(found, float)
+        return [Face(Box(*row[:4].tolist()), float(row[14]), left_first(row[4:14].reshape(5, 2)))
+                for row in rows[touching(rows[:, :4], width, height)]]
 
 
 def _load(content: bytes) -> Any:
@@ -73,7 +72,3 @@ def _load(content: bytes) -> Any:
         return cv2.FaceDetectorYN.create(str(path), '', (320, 320),
                                          score_threshold=YuNet.default_threshold,
                                          nms_threshold=MAX_IOU, top_k=MAX_FACES)
-
-
-def _in_padding(box: Box, width: int, height: int) -> bool:
-    return box.x + box.width / 2 >= width or box.y + box.height / 2 >= height

@@ -1,3 +1,3 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Timings."""
+"""Commands that measure. Each prints a Markdown table for docs/performance.md."""

@@ -1,0 +1,21 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Settings of all tests. pytest reads this file first, so also before anything imports rclpy."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Test runs beside each other, and whatever else this network holds, must not hear one another.
+# Child processes inherit the domain, so the nodes of one run still meet.
+os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+# The first is for Iron and later, the second for Humble.
+os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
+
+# Time limits of single examples say nothing on a busy machine.
+settings.register_profile('default', deadline=None, max_examples=100, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+# The same examples in every run: a red build must mean that a change broke something.
+settings.register_profile('ci', settings.get_profile('default'), derandomize=True, database=None)
+settings.load_profile('ci' if os.environ.get('CI') == 'true' else 'default')

