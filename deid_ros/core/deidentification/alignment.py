@@ -33,6 +33,10 @@ BOX_MAPPINGS = {
     'dlib_hog': TIGHT,
 }
 
+# Between the eyes of a frontal face lie 0.33 to 0.4 of the box's height, between its mouth corners
+# 0.25 to 0.35; from a half profile on, less than this.
+_PROFILE = 0.18
+
 
 class Square(NamedTuple):
     """An upright face: a square turned by `roll` (radians, clockwise as seen) around its centre."""
@@ -86,7 +90,8 @@ def misfit(face: Face) -> Optional[str]:
     """Return why the landmarks are not those of a face seen from the front, or None.
 
     In the face's upright frame both eyes must be above both mouth corners, the nose between them
-    from top to bottom, and not beyond the eyes and mouth to the side, as it is in a profile.
+    from top to bottom, not beyond the eyes and mouth to the side, and neither the eyes nor the
+    mouth corners close to each other, as they are in a profile.
     """
     if face.landmarks is None:
         return None
@@ -102,7 +107,8 @@ def misfit(face: Face) -> Optional[str]:
     y = math.cos(roll) * points[:, 1] - math.sin(roll) * points[:, 0]
     if not max(y[0], y[1]) < y[2] < min(y[3], y[4]):
         return 'landmarks out of order'
-    if not min(x[0], x[3]) < x[2] < max(x[1], x[4]):
+    if (not min(x[0], x[3]) < x[2] < max(x[1], x[4])
+            or min(x[1] - x[0], x[4] - x[3]) < _PROFILE * face.box.height):
         return 'profile'
     return None
 

@@ -23,8 +23,10 @@ from deid_ros.core.resources import models_directory
 _LEAST_INSIDE = 0.85
 # A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
 _CHROMA_SIGMA = 0.08
+# Blur between the face's box and the grown box: σ as a share of the box's height.
+_RING_SIGMA = 0.06
 # The new face fades into what is around it over this part of its half-width.
-_FEATHER = 0.25
+_FEATHER = 0.2
 
 
 def _face_weight() -> np.ndarray:
@@ -33,16 +35,38 @@ def _face_weight() -> np.ndarray:
     The shape between an ellipse and a square follows cheeks and jaw and leaves out the corners.
     """
     position = np.abs((np.arange(FACE_SIZE, dtype=np.float32) + 0.5) * 2 / FACE_SIZE - 1)
-    radius = (position[:, None] ** 3 + position[None, :] ** 3) ** (1 / 3)
+    radius = (position[:, None] ** 4 + position[None, :] ** 4) ** 0.25
     share = np.clip((1 - radius) / _FEATHER, 0, 1)
     return share * share * (3 - 2 * share)
+
+
+def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
+    """Return the patch with a lighter blur of the frame outside of the face's own box."""
+    original = bgr[patch.region.slices]
+    height, width = original.shape[:2]
+    # Computed at the size of the networks' faces: nothing finer is left, and large faces cost less.
+    shrink = min(1.0, FACE_SIZE / face.box.height)
+    size = max(1, int(round(width * shrink))), max(1, int(round(height * shrink)))
+    small = cv2.GaussianBlur(cv2.resize(original, size, interpolation=cv2.INTER_AREA), (0, 0),
+                             max(1.0, _RING_SIGMA * face.box.height * shrink),
+                             borderType=cv2.BORDER_REPLICATE)
+    light = cv2.resize(small, (width, height)).astype(np.float32)
+    box = face.box
+    x = (np.arange(patch.region.left, patch.region.right) + 0.5 - box.x) * 2 / box.width - 1
+    y = (np.arange(patch.region.top, patch.region.bottom) + 0.5 - box.y) * 2 / box.height - 1
+    radius = np.sqrt(np.square(x)[None, :] + np.square(y)[:, None])
+    inside = np.clip((1.2 - radius) / 0.4, 0, 1).astype(np.float32)[:, :, None]
+    pixels = light + inside * (patch.pixels.astype(np.float32) - light)
+    return patch._replace(pixels=np.rint(pixels).astype(np.uint8))
 
 
 class AutoencoderAnonymizer(Anonymizer):
     """Gives every face a new identity (P. Nousi et al., sections 3 and 4).
 
     The new face lies over a blur of the whole grown box, so nothing of the original is left where
-    the new face does not reach.
+    the new face does not reach. Inside the detector's box, where the original face is, that blur is
+    the anonymizer `blur`; towards the grown box's border, over hair and background, it is a lighter
+    one, which keeps the colors in their places and so shows no halo.
     """
 
     name = 'autoencoder'
@@ -95,7 +119,8 @@ class AutoencoderAnonymizer(Anonymizer):
         new_faces = self._backend.run(np.stack(
             [face if self._backend.color else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
              for face in originals]))
-        blurred = self._blur.anonymize(bgr, faces, box_margin)
+        blurred = [_lighter_outside(patch, bgr, face) for patch, face
+                   in zip(self._blur.anonymize(bgr, faces, box_margin), faces)]
         return [self._laid_over(patch, self._toned(new, original), square)
                 for patch, new, original, square in zip(blurred, new_faces, originals, squares)]
 

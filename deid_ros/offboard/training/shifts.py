@@ -7,14 +7,14 @@ array of indices into X. The equations' matrices P and Q, with 1/n where a sampl
 0 elsewhere, are never built: multiplying with them is the mean over the set.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
-from sklearn.metrics import pairwise_distances_argmin, pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances_argmin
 
-#: (rows, columns) → which samples (columns) a sample (row) may have in its set, as booleans.
-Allowed = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# How many samples are compared with all others at once: bounds the memory.
+_CHUNK = 1024
 
 
 def set_means(latents: np.ndarray, sets: np.ndarray) -> np.ndarray:
@@ -35,33 +35,43 @@ def repel(targets: np.ndarray, repulsion_sets: np.ndarray, beta: float) -> np.nd
     return (1 + beta) * targets - beta * set_means(targets, repulsion_sets)
 
 
-def nearest(latents: np.ndarray, n: int, allowed: Allowed) -> np.ndarray:
-    """Return the (N, n) nearest allowed other samples of every sample, the nearest first.
+def nearest(latents: np.ndarray, rows: np.ndarray, columns: np.ndarray, n: int,
+            codes: np.ndarray | None = None) -> np.ndarray:
+    """Return the n nearest samples among `columns` of each sample in `rows`, the nearest first.
 
-    :raises ValueError: when a sample has fewer than n allowed others.
+    :param rows: indices into `latents`, as `columns`.
+    :param codes: (N,) numbers of the people; a sample's neighbours are other people then. Where it
+        is None, rows and columns must have no sample in common.
+    :return: (len(rows), n) indices into `latents`.
+    :raises ValueError: when a sample has fewer than n that may be its neighbours.
     """
-    columns = np.arange(len(latents))
-
-    def nearest_in_chunk(squared: np.ndarray, start: int) -> np.ndarray:
-        rows = np.arange(start, start + len(squared))
-        squared[~allowed(rows[:, None], columns[None, :])] = np.inf
-        squared[np.arange(len(rows)), rows] = np.inf
-        found = np.argpartition(squared, n - 1, axis=1)[:, :n]
-        distances = np.take_along_axis(squared, found, axis=1)
-        if not np.isfinite(distances).all():
+    if n > len(columns):
+        raise ValueError(f'a sample has fewer than {n} others that may be in its set')
+    candidates = latents[columns]
+    # |c|² − 2 x·c is the squared distance but for |x|², which changes no order.
+    squares = np.square(candidates).sum(axis=1)
+    result = np.empty((len(rows), n), np.int64)
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start:start + _CHUNK]
+        distances = squares - 2 * (latents[part] @ candidates.T)
+        if codes is not None:
+            np.copyto(distances, np.inf, where=codes[part][:, None] == codes[columns][None, :])
+        found = np.argpartition(distances, n - 1, axis=1)[:, :n]
+        nearest_distances = np.take_along_axis(distances, found, axis=1)
+        if not np.isfinite(nearest_distances).all():
             raise ValueError(f'a sample has fewer than {n} others that may be in its set')
-        return np.take_along_axis(found, np.argsort(distances, axis=1, kind='stable'), axis=1)
-
-    if n >= len(latents):
-        raise ValueError(f'{n} neighbours asked of {len(latents)} samples')
-    return np.concatenate(list(pairwise_distances_chunked(
-        latents, reduce_func=nearest_in_chunk, metric='sqeuclidean', working_memory=256)))
+        order = np.argsort(nearest_distances, axis=1, kind='stable')
+        result[start:start + _CHUNK] = columns[np.take_along_axis(found, order, axis=1)]
+    return result
 
 
-def other_identities(identities: np.ndarray) -> Allowed:
-    """Allow samples of other people: the same identity is what a shift must lead away from."""
-    codes = np.unique(identities, return_inverse=True)[1]
-    return lambda rows, columns: codes[rows] != codes[columns]
+def _codes(labels: np.ndarray) -> np.ndarray:
+    return np.unique(labels, return_inverse=True)[1].astype(np.int32)
+
+
+def _other_people(latents: np.ndarray, identities: np.ndarray, n: int) -> np.ndarray:
+    everyone = np.arange(len(latents))
+    return nearest(latents, everyone, everyone, n, _codes(identities))
 
 
 def supervised_shift(latents: np.ndarray, attributes: Sequence[np.ndarray], identities: np.ndarray,
@@ -69,25 +79,22 @@ def supervised_shift(latents: np.ndarray, attributes: Sequence[np.ndarray], iden
     """Shift by one attribute after the other, each starting from the last one's result.
 
     For each attribute, D_i^n holds the n nearest other people with the sample's own value, C_i^n
-    the n nearest samples with another value.
+    the n nearest samples with another value; all by their distances before that attribute's shift.
 
     :param attributes: (N,) arrays of labels, in the order of application; the last counts most.
     """
-    others = other_identities(identities)
+    people = _codes(identities)
     for labels in attributes:
-        codes = np.unique(labels, return_inverse=True)[1]
-
-        def same(rows: np.ndarray, columns: np.ndarray, codes: np.ndarray = codes) -> np.ndarray:
-            return (codes[rows] == codes[columns]) & others(rows, columns)
-
-        def clashing(rows: np.ndarray, columns: np.ndarray,
-                     codes: np.ndarray = codes) -> np.ndarray:
-            return codes[rows] != codes[columns]
-
-        targets = attract(latents, nearest(latents, n, same), alpha)
+        attraction = np.empty((len(latents), n), np.int64)
+        repulsion = np.empty((len(latents), n), np.int64)
+        for value in np.unique(labels):
+            same, clashing = np.flatnonzero(labels == value), np.flatnonzero(labels != value)
+            attraction[same] = nearest(latents, same, same, n, people)
+            if beta:
+                repulsion[same] = nearest(latents, same, clashing, n)
+        latents = attract(latents, attraction, alpha)
         if beta:
-            targets = repel(targets, nearest(latents, n, clashing), beta)
-        latents = targets
+            latents = repel(latents, repulsion, beta)
     return latents
 
 
@@ -110,7 +117,7 @@ def cluster_shift(latents: np.ndarray, centres: np.ndarray, alpha: float) -> np.
 def neighbour_shift(latents: np.ndarray, identities: np.ndarray, *, n: int,
                     alpha: float) -> np.ndarray:
     """Return eq. (11), n_i the one of the n nearest other people nearest to the mean."""
-    sets = nearest(latents, n, other_identities(identities))
+    sets = _other_people(latents, identities, n)
     from_mean = np.square(latents - latents.mean(axis=0)).sum(axis=1)
     chosen = sets[np.arange(len(sets)), np.argmin(from_mean[sets], axis=1)]
     return (1 - alpha) * latents + alpha * latents[chosen]
@@ -126,6 +133,6 @@ def cell_shift(latents: np.ndarray, identities: np.ndarray, *, n: int,
     for row in range(latents.shape[2]):
         for column in range(latents.shape[3]):
             cell = np.ascontiguousarray(latents[:, :, row, column])
-            chosen = nearest(cell, n, other_identities(identities))[:, -1]
+            chosen = _other_people(cell, identities, n)[:, -1]
             targets[:, :, row, column] = (1 - alpha) * cell + alpha * cell[chosen]
     return targets

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from deid_ros.core.backends.torch_layers import load_arrays, module_of
-from deid_ros.core.deidentification.networks import Layers
 from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.offboard.datasets import Faces
 from deid_ros.offboard.training import shifts, views
+from deid_ros.offboard.training.normalization import folded, normalized
 from deid_ros.offboard.training.recipe import Recipe, Shift
 from deid_ros.offboard.training.trainer import epoch_seed, fit
 
@@ -92,18 +92,6 @@ def load_run(runs: Path, name: str, role: str, recipe: Recipe) -> nn.Sequential:
     return module.eval()
 
 
-def _new_module(layers: Layers) -> nn.Sequential:
-    """Return a module with random weights."""
-    module = module_of(layers)
-    for layer in module:
-        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
-            # torch's own start makes values √3 times smaller in each layer: ten convolutions in a
-            # row then learn next to nothing in their first epochs.
-            nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
-            nn.init.zeros_(layer.bias)
-    return module
-
-
 def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
              centres: np.ndarray | None) -> np.ndarray:
     identities = data.faces.identities
@@ -147,8 +135,9 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     run = runs / recipe.name
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    modules = OrderedDict((role, _new_module(layers))
-                          for role, layers in recipe.networks().items())
+    modules = OrderedDict((role, module_of(layers)) for role, layers in recipe.networks().items())
+    if recipe.stage == 'autoencoder' and recipe.family == 'convolutional':
+        modules = OrderedDict((role, normalized(module)) for role, module in modules.items())
     faces = views.planes(data.faces.pixels, recipe.color)
     plain = None
     centres = None
@@ -193,5 +182,6 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
         device=device, until=until)
     if until is None:
         for role, module in modules.items():
+            state = folded(module).state_dict()
             save_arrays(str(run / f'{role}.npz'),
-                        {name: value.cpu().numpy() for name, value in module.state_dict().items()})
+                        {name: value.cpu().numpy() for name, value in state.items()})
