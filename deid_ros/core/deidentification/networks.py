@@ -27,7 +27,7 @@ Layers = List[Layer]
 FULLY_CONNECTED_WIDTHS = ((2048,), (1024,), (512,), (1024, 768), (1024, 768, 512),
                           (2048, 1024, 762, 512))
 #: Channels after each of the five convolutions that lead to 2×2×256 (section 4.3.2).
-CONVOLUTIONAL_WIDTHS = (16, 32, 64, 128, 256)
+CONVOLUTIONAL_WIDTHS = (16, 32, 96, 256, 256)
 
 
 def fully_connected_encoder(widths: Sequence[int]) -> Layers:

@@ -17,7 +17,6 @@ from deid_ros.core.backends.torch_layers import load_arrays, module_of
 from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.offboard.datasets import Faces
 from deid_ros.offboard.training import shifts, views
-from deid_ros.offboard.training.normalization import folded, normalized
 from deid_ros.offboard.training.recipe import Recipe, Shift
 from deid_ros.offboard.training.trainer import epoch_seed, fit
 
@@ -136,8 +135,6 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     modules = OrderedDict((role, module_of(layers)) for role, layers in recipe.networks().items())
-    if recipe.stage == 'autoencoder' and recipe.family == 'convolutional':
-        modules = OrderedDict((role, normalized(module)) for role, module in modules.items())
     faces = views.planes(data.faces.pixels, recipe.color)
     plain = None
     centres = None
@@ -182,6 +179,5 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
         device=device, until=until)
     if until is None:
         for role, module in modules.items():
-            state = folded(module).state_dict()
             save_arrays(str(run / f'{role}.npz'),
-                        {name: value.cpu().numpy() for name, value in state.items()})
+                        {name: value.cpu().numpy() for name, value in module.state_dict().items()})
