@@ -139,7 +139,8 @@ class AutoencoderAnonymizer(Anonymizer):
 
     def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
         region = patch.region
-        weight = alignment.put(self._weight, square, region)
+        # Cubic interpolation overshoots.
+        weight = np.clip(alignment.put(self._weight, square, region), 0, 1)
         new = alignment.put(picture, square, region)
         below = patch.pixels.astype(np.float32)
         pixels = below + weight[:, :, None] * (new - below)
