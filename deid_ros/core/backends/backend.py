@@ -1,0 +1,59 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What every backend does the same: check the faces that go in and the faces that come out."""
+
+import numpy as np
+
+from deid_ros.core.deidentification.chain import Chain
+from deid_ros.core.deidentification.networks import FACE_SIZE
+from deid_ros.core.errors import AnonymizationError
+
+#: A face whose values (in 0…1) differ by less than this everywhere is no face.
+_FLAT = 2 / 255
+
+
+class Backend:
+    """Runs a chain. Set `alpha` at any time: it is the strength of a shift at run time."""
+
+    #: Where it runs, for reports: `cpu` or `cuda`.
+    device = 'cpu'
+
+    def __init__(self, chain: Chain) -> None:
+        self.color = chain.color
+        self.alpha = chain.alpha
+
+    def run(self, faces: np.ndarray) -> np.ndarray:
+        """Replace faces by new ones.
+
+        :param faces: (N, 64, 64) luminance, or (N, 64, 64, 3) BGR where the chain is for color;
+            uint8, or float32 in 0…1. N may be 0.
+        :return: the new faces, in the same shape, type and range.
+        :raises AnonymizationError: when the engine fails, gives another number of faces, or gives a
+            face that is not finite or without any structure.
+        """
+        expected = (FACE_SIZE, FACE_SIZE, 3) if self.color else (FACE_SIZE, FACE_SIZE)
+        if faces.shape[1:] != expected or faces.dtype not in (np.uint8, np.float32):
+            raise AnonymizationError(
+                f'faces are {faces.dtype} {faces.shape}, not uint8 or float32 of (N,) + {expected}')
+        if len(faces) == 0:
+            return faces.copy()
+        is_uint8 = faces.dtype == np.uint8
+        pixels = faces.astype(np.float32) / 255 if is_uint8 else faces
+        try:
+            result = self._infer(pixels)
+        except Exception as error:
+            raise AnonymizationError(f'the chain failed: {error}') from error
+        if result.shape != faces.shape:
+            raise AnonymizationError(
+                f'the chain gave {result.shape} for faces of {faces.shape}')
+        flat = result.reshape(len(result), -1)
+        if not np.isfinite(flat).all():
+            raise AnonymizationError('the chain gave values that are not finite')
+        if (np.ptp(flat, axis=1) < _FLAT).any():
+            raise AnonymizationError('the chain gave a face without structure')
+        return np.rint(result * 255).astype(np.uint8) if is_uint8 else result
+
+    def _infer(self, faces: np.ndarray) -> np.ndarray:
+        """Return the new faces: float32 in 0…1 in, the same shape out, clipped to 0…1."""
+        raise NotImplementedError
+

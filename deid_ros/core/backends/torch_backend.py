@@ -1,0 +1,76 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The chain in torch, on CUDA where there is a device, else on the CPU."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from deid_ros.core.backends.backend import Backend
+from deid_ros.core.backends.torch_layers import load_arrays, module_of
+from deid_ros.core.deidentification.chain import Chain, RuntimeShift
+
+
+class ShiftModule(nn.Module):
+    """(1 − α) x + α n, eq. (11), with n out of a table; see `RuntimeShift`."""
+
+    def __init__(self, shift: RuntimeShift) -> None:
+        super().__init__()
+        self.kind, self.n = shift.kind, shift.n
+        self.centres: torch.Tensor
+        self.from_mean: torch.Tensor
+        self.register_buffer('centres', torch.from_numpy(shift.arrays['centres']))
+        if shift.kind == 'neighbour':
+            from_mean = np.square(shift.arrays['centres'] - shift.arrays['mean']).sum(axis=1)
+            self.register_buffer('from_mean', torch.from_numpy(from_mean))
+
+    def forward(self, latents: torch.Tensor, alpha: float) -> torch.Tensor:
+        """Return shifted latents, in the shape they come in: (N, D) or (N, channels, 2, 2)."""
+        if self.kind == 'cell':
+            cells = latents.flatten(2)
+            aims = torch.stack([self._nth(cells[:, :, index], self.centres[index])
+                                for index in range(cells.shape[2])], 2)
+        else:
+            flat = latents.flatten(1)
+            distances = torch.cdist(flat, self.centres)
+            if self.kind == 'cluster':
+                chosen = distances.argmin(1)
+            else:
+                near = distances.topk(self.n, dim=1, largest=False).indices
+                best = self.from_mean[near].argmin(1, keepdim=True)
+                chosen = near.gather(1, best)[:, 0]
+            aims = self.centres[chosen]
+        return (1 - alpha) * latents + alpha * aims.view_as(latents)
+
+    def _nth(self, cell: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+        near = torch.cdist(cell, centres).topk(self.n, dim=1, largest=False).indices
+        return centres[near[:, -1]]
+
+
+class TorchBackend(Backend):
+    """Runs a chain with torch."""
+
+    def __init__(self, chain: Chain, device: str = 'auto') -> None:
+        super().__init__(chain)
+        if device == 'auto':
+            device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        self.device = device
+        modules = []
+        for network in chain.networks:
+            module = module_of(network.layers)
+            load_arrays(module, network.arrays)
+            modules.append(module)
+        self._encoder = modules[0].eval().to(device)
+        self._rest = nn.Sequential(*modules[1:]).eval().to(device)
+        self._shift = None if chain.shift is None else ShiftModule(chain.shift).to(device)
+
+    def _infer(self, faces: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            pixels = torch.from_numpy(faces).to(self.device)
+            planes = pixels.permute(0, 3, 1, 2) if self.color else pixels[:, None]
+            latents = self._encoder(2 * planes - 1)
+            if self._shift is not None:
+                latents = self._shift(latents, self.alpha)
+            result = (self._rest(latents) * 0.5 + 0.5).clamp(0, 1)
+            result = result.permute(0, 2, 3, 1) if self.color else result[:, 0]
+            return np.ascontiguousarray(result.cpu().numpy())

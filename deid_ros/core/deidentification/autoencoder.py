@@ -1,0 +1,148 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The paper's anonymizer: every face becomes another one that the autoencoder chain makes of it."""
+
+from typing import List, Optional, Sequence
+
+import cv2
+import numpy as np
+
+from deid_ros.core.backends import make_backend
+from deid_ros.core.compositing import Patch
+from deid_ros.core.deidentification import alignment
+from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
+from deid_ros.core.deidentification.anonymizer import Anonymizer
+from deid_ros.core.deidentification.chain import load_chain
+from deid_ros.core.deidentification.networks import FACE_SIZE
+from deid_ros.core.deidentification.simple import Blur
+from deid_ros.core.deidentification.weights import ModelStore
+from deid_ros.core.faces import Face
+from deid_ros.core.resources import models_directory
+
+# A face with less of it inside the image would be completed with its border, which is no face.
+_LEAST_INSIDE = 0.85
+# A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
+_CHROMA_SIGMA = 0.08
+# Blur between the face's box and the grown box: σ as a share of the box's height.
+_RING_SIGMA = 0.06
+# The new face fades into what is around it over this part of its half-width.
+_FEATHER = 0.2
+
+
+def _face_weight() -> np.ndarray:
+    """Return (64, 64) float32: how much of the new face is shown in the square, 0 at its border.
+
+    The shape between an ellipse and a square follows cheeks and jaw and leaves out the corners.
+    """
+    position = np.abs((np.arange(FACE_SIZE, dtype=np.float32) + 0.5) * 2 / FACE_SIZE - 1)
+    radius = (position[:, None] ** 4 + position[None, :] ** 4) ** 0.25
+    share = np.clip((1 - radius) / _FEATHER, 0, 1)
+    return share * share * (3 - 2 * share)
+
+
+def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
+    """Return the patch with a lighter blur of the frame outside of the face's own box."""
+    original = bgr[patch.region.slices]
+    height, width = original.shape[:2]
+    # Computed at the size of the networks' faces: nothing finer is left, and large faces cost less.
+    shrink = min(1.0, FACE_SIZE / face.box.height)
+    size = max(1, int(round(width * shrink))), max(1, int(round(height * shrink)))
+    small = cv2.GaussianBlur(cv2.resize(original, size, interpolation=cv2.INTER_AREA), (0, 0),
+                             max(1.0, _RING_SIGMA * face.box.height * shrink),
+                             borderType=cv2.BORDER_REPLICATE)
+    light = cv2.resize(small, (width, height)).astype(np.float32)
+    box = face.box
+    x = (np.arange(patch.region.left, patch.region.right) + 0.5 - box.x) * 2 / box.width - 1
+    y = (np.arange(patch.region.top, patch.region.bottom) + 0.5 - box.y) * 2 / box.height - 1
+    radius = np.sqrt(np.square(x)[None, :] + np.square(y)[:, None])
+    inside = np.clip((1.2 - radius) / 0.4, 0, 1).astype(np.float32)[:, :, None]
+    pixels = light + inside * (patch.pixels.astype(np.float32) - light)
+    return patch._replace(pixels=np.rint(pixels).astype(np.uint8))
+
+
+class AutoencoderAnonymizer(Anonymizer):
+    """Gives every face a new identity (P. Nousi et al., sections 3 and 4).
+
+    The new face lies over a blur of the whole grown box, so nothing of the original is left where
+    the new face does not reach. Inside the detector's box, where the original face is, that blur is
+    the anonymizer `blur`; towards the grown box's border, over hair and background, it is a lighter
+    one, which keeps the colors in their places and so shows no halo.
+    """
+
+    name = 'autoencoder'
+
+    def __init__(self, shift_mode: str = 'cluster', shift_apply: str = 'finetuned',
+                 backend: str = 'onnxruntime', models: Optional[str] = None,
+                 box_mapping: BoxMapping = TIGHT, align: bool = True) -> None:
+        """Load the chain.
+
+        :param shift_mode: how identities change: `reconstruct`, `cluster`, `attribute`,
+            `neighbour` or `cell`.
+        :param shift_apply: `finetuned`, or `runtime`, which allows to change `alpha`.
+        :param backend: `onnxruntime` or `torch`.
+        :param models: folder with `models.json`; None for the one that comes with the package.
+        :param box_mapping: of the detector that finds the faces.
+        :param align: whether to turn faces upright, where there are landmarks.
+        :raises ConfigurationError: when any of it is unknown, missing or damaged.
+        """
+        chain = load_chain(ModelStore(models or str(models_directory())), shift_mode, shift_apply)
+        self._backend = make_backend(backend, chain)
+        self.device = self._backend.device
+        self.model_hashes = chain.hashes
+        self.box_mapping = box_mapping
+        self._align = align
+        self._weight = _face_weight()
+        self._blur = Blur()
+
+    @property
+    def alpha(self) -> float:
+        """Strength of a shift at run time, 0 (none) to 1 (all the way); may be set at any time."""
+        return self._backend.alpha
+
+    @alpha.setter
+    def alpha(self, value: float) -> None:
+        self._backend.alpha = value
+
+    def can_treat(self, face: Face, image_width: int, image_height: int) -> Optional[str]:
+        """Return None where a good new face can be made, else why not, in a few words."""
+        square = square_of(face, self.box_mapping, self._align)
+        if square.share_inside(image_width, image_height) < _LEAST_INSIDE:
+            return 'beyond the edge of the image'
+        return alignment.misfit(face)
+
+    def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
+        """See `Anonymizer.anonymize`; all faces go through the chain in one batch."""
+        if not faces:
+            return []
+        squares = [square_of(face, self.box_mapping, self._align) for face in faces]
+        originals = [alignment.cut(bgr, square, FACE_SIZE) for square in squares]
+        new_faces = self._backend.run(np.stack(
+            [face if self._backend.color else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
+             for face in originals]))
+        blurred = [_lighter_outside(patch, bgr, face) for patch, face
+                   in zip(self._blur.anonymize(bgr, faces, box_margin), faces)]
+        return [self._laid_over(patch, self._toned(new, original), square)
+                for patch, new, original, square in zip(blurred, new_faces, originals, squares)]
+
+    def _toned(self, new: np.ndarray, original: np.ndarray) -> np.ndarray:
+        """Return the new face in the original's tone, (64, 64, 3) float32 BGR.
+
+        :param new: uint8; (64, 64, 3) BGR, or (64, 64) luminance, which gets the original's hues.
+        :param original: (64, 64, 3) uint8 BGR.
+        """
+        if new.ndim == 3:
+            return alignment.match_tone(new, original, self._weight)
+        old = cv2.cvtColor(original, cv2.COLOR_BGR2YCrCb)
+        result = cv2.GaussianBlur(old, (0, 0), _CHROMA_SIGMA * FACE_SIZE)
+        result[:, :, 0] = np.rint(alignment.match_tone(new, old[:, :, 0], self._weight))
+        return cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR).astype(np.float32)
+
+    def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
+        region = patch.region
+        # Cubic interpolation overshoots.
+        weight = np.clip(alignment.put(self._weight, square, region), 0, 1)
+        new = alignment.put(picture, square, region)
+        below = patch.pixels.astype(np.float32)
+        pixels = below + weight[:, :, None] * (new - below)
+        return Patch(region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
+                     np.maximum(patch.alpha, weight))

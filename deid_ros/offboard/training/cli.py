@@ -1,0 +1,64 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""`train`: train the networks of recipes, one after the other."""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from deid_ros.offboard.datasets import load_faces
+from deid_ros.offboard.training.recipe import load_recipe
+from deid_ros.offboard.training.stages import TrainingData, read_labels, train
+from deid_ros.offboard.training.trainer import choose_device
+from deid_ros.offboard.training.views import CONTEXT, CONTEXT_SIZE
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    result = argparse.ArgumentParser(prog='train', description=str(__doc__).replace('`', ''))
+    result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
+                        help='recipes; autoencoders are trained before encoders')
+    result.add_argument('--data', required=True, type=Path,
+                        help='tar or folder of face images, one folder for each person')
+    result.add_argument('--labels', type=Path,
+                        help='CSV with a column image and one for each attribute, for supervised '
+                             'shifts')
+    result.add_argument('--runs', type=Path, default=Path('runs'),
+                        help='folder for checkpoints, curves and networks (default: runs)')
+    result.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
+                        help='folder for the cropped faces (default: ~/.cache/deid_ros)')
+    result.add_argument('--choice', choices=('central', 'largest'), default='central',
+                        help='which face, where an image has several (default: central)')
+    result.add_argument('--device', default='auto', help='auto, cpu or cuda (default: auto)')
+    result.add_argument('--threads', type=int, default=os.cpu_count(),
+                        help='threads on the CPU (default: one for each core)')
+    return result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; a finished recipe is left as it is, a started one is resumed."""
+    command = parser()
+    options = command.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    device = choose_device(options.device)
+    try:
+        # Encoders start from trained autoencoders, so they come last.
+        recipes = sorted((load_recipe(path) for path in options.recipes),
+                         key=lambda recipe: recipe.stage == 'encoder')
+        faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
+                           context=CONTEXT)
+        for recipe in recipes:
+            attributes = recipe.shift.attributes if recipe.shift else ()
+            if attributes and options.labels is None:
+                raise ValueError(f'the recipe {recipe.name} needs --labels')
+            data = (read_labels(options.labels, faces, attributes) if attributes
+                    else TrainingData(faces, {}))
+            train(recipe, data, options.runs, device=device)
+    except (FileNotFoundError, ValueError) as error:
+        command.exit(1, f'train: {error}\n')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,81 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""`export_models`: gather what the recipes trained into the folder of models that is shipped."""
+
+import argparse
+import hashlib
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deid_ros.core.deidentification.weights import MODELS_FILE
+from deid_ros.offboard.training.recipe import load_recipe
+from deid_ros.offboard.training.stages import TABLE
+
+#: The file that says which modes there are and what their chains are made of.
+MODES_FILE = 'modes.yaml'
+
+
+def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str) -> dict[str, Any]:
+    """Copy one array file of a run, NAME being RECIPE/ROLE, and return its entry."""
+    recipe_name, role = name.split('/')
+    recipe_path = recipes / f'{recipe_name}.yaml'
+    source = runs / recipe_name / f'{role}.npz'
+    target = models / f'{recipe_name}_{role}.npz'
+    shutil.copyfile(source, target)
+    entry: dict[str, Any] = {
+        'file': target.name,
+        'sha256': hashlib.sha256(source.read_bytes()).hexdigest(),
+        'recipe': recipe_path.name,
+        'recipe_sha256': hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
+        'data': data,
+        'date': date.fromtimestamp(source.stat().st_mtime).isoformat(),
+    }
+    if role != TABLE:
+        entry['layers'] = load_recipe(recipe_path).networks()[role]
+    return entry
+
+
+def export(recipes: Path, runs: Path, models: Path, data: str) -> None:
+    """Write the array files of all modes and `models.json`; measures in an older one are kept.
+
+    :param recipes: the folder with the recipes.
+    :param models: the folder with `modes.yaml`, to which the files are written.
+    :param data: what the networks were trained on, in words.
+    :raises FileNotFoundError: when a network has not been trained.
+    """
+    modes = yaml.safe_load((models / MODES_FILE).read_text(encoding='utf-8'))
+    names = {name for mode in modes.values() for name in mode['networks']}
+    for mode in modes.values():
+        for variant in mode['apply'].values():
+            names.add(variant['encoder'])
+            if 'shift' in variant:
+                names.add(variant['shift']['table'])
+    files = {name: _entry(runs, recipes, name, models, data) for name in sorted(names)}
+    path = models / MODELS_FILE
+    measures = json.loads(path.read_text(encoding='utf-8'))['measures'] if path.exists() else {}
+    path.write_text(json.dumps({'modes': modes, 'measures': measures, 'files': files}, indent=1)
+                    + '\n', encoding='utf-8')
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    command = argparse.ArgumentParser(prog='export_models',
+                                      description=str(__doc__).replace('`', ''))
+    command.add_argument('--recipes', type=Path, required=True, help='folder of the recipes')
+    command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
+    command.add_argument('--models', type=Path, required=True, help='folder of modes.yaml')
+    command.add_argument('--data', required=True, help='what they were trained on, in words')
+    options = command.parse_args(arguments)
+    try:
+        export(options.recipes, options.runs, options.models, options.data)
+    except FileNotFoundError as error:
+        command.exit(1, f'export_models: {error}\n')
+
+
+if __name__ == '__main__':
+    main()

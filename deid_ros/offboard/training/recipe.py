@@ -1,0 +1,139 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe: everything that decides what a training gives, from one YAML file."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deid_ros.core.deidentification import networks
+
+STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener')
+SHIFTS = ('cluster', 'attribute', 'neighbour', 'cell')
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of every face in every view of the data.
+
+    `shift` and `scale` are shares of the face's size, `rotation` is in degrees; each value is drawn
+    evenly between plus and minus the limit. `flip` mirrors every other face.
+    """
+
+    flip: bool = True
+    shift: float = 0.0
+    scale: float = 0.0
+    rotation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Where encodings are shifted to (section 3.2): a mode and its parameters, all after the paper.
+
+    `k`: clusters. `n`: samples in an attraction or repulsion set, or which neighbour.
+    `attributes`: column names of the label file in the order of application.
+    """
+
+    mode: str
+    alpha: float = 1.0
+    beta: float = 0.0
+    k: int = 180
+    n: int = 20
+    attributes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in SHIFTS:
+            raise ValueError(f'shift mode {self.mode!r} is none of {", ".join(SHIFTS)}')
+        object.__setattr__(self, 'attributes', tuple(self.attributes))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network, or one encoder and decoder, is trained.
+
+    :ivar stage: one of `STAGES`.
+    :ivar family: `fully_connected` or `convolutional`, for autoencoders and their encoders.
+    :ivar color: whether the networks take BGR faces, else luminance.
+    :ivar widths: of the layers of the encoder.
+    :ivar base: the recipe whose autoencoder an encoder starts from.
+    :ivar shift: an encoder's targets.
+    :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
+    :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
+    """
+
+    name: str
+    stage: str
+    family: str = 'fully_connected'
+    color: bool = False
+    widths: tuple[int, ...] = ()
+    base: str | None = None
+    shift: Shift | None = None
+    blur: float = 2.0
+    epochs: int = 60
+    views: int = 1
+    batch_size: int = 256
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    seed: int = 1
+    precision: str = 'bfloat16'
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.stage not in STAGES:
+            raise ValueError(f'stage {self.stage!r} is none of {", ".join(STAGES)}')
+        if self.stage == 'encoder' and (self.base is None or self.shift is None):
+            raise ValueError('an encoder needs the keys base and shift')
+        if self.precision not in ('bfloat16', 'float32'):
+            raise ValueError(f'precision {self.precision!r} is neither bfloat16 nor float32')
+
+    @property
+    def channels(self) -> int:
+        """Return how many channels a face has: 1 (luminance) or 3 (BGR)."""
+        return 3 if self.color else 1
+
+    def networks(self) -> dict[str, networks.Layers]:
+        """Return the layers of each network that the recipe trains, by role."""
+        if self.stage == 'deblurrer':
+            return {'deblurrer': networks.deblurrer(self.channels)}
+        if self.stage == 'smoothener':
+            return {'smoothener': networks.smoothener(self.channels)}
+        if self.family == 'fully_connected':
+            if self.color:
+                raise ValueError('the fully connected autoencoder is for luminance only')
+            coders = {'encoder': networks.fully_connected_encoder(self.widths),
+                      'decoder': networks.fully_connected_decoder(self.widths)}
+        elif self.family == 'convolutional':
+            coders = {'encoder': networks.convolutional_encoder(self.channels, self.widths),
+                      'decoder': networks.convolutional_decoder(self.channels, self.widths)}
+        else:
+            raise ValueError(f'family {self.family!r} is neither fully_connected nor convolutional')
+        return coders if self.stage == 'autoencoder' else {'encoder': coders['encoder']}
+
+
+def _checked(kind: type, values: dict[str, Any], path: Path) -> dict[str, Any]:
+    unknown = set(values) - {entry.name for entry in fields(kind)}
+    if unknown:
+        raise ValueError(f'{path}: unknown key {", ".join(sorted(unknown))}')
+    return values
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe; its name is the file's.
+
+    :raises ValueError: naming the file and the key when something is wrong.
+    """
+    values = yaml.safe_load(path.read_text(encoding='utf-8'))
+    if not isinstance(values, dict):
+        raise ValueError(f'{path}: a recipe is a mapping of keys to values')
+    try:
+        if 'shift' in values:
+            values['shift'] = Shift(**_checked(Shift, values['shift'], path))
+        if 'augmentation' in values:
+            values['augmentation'] = Augmentation(
+                **_checked(Augmentation, values['augmentation'], path))
+        values['widths'] = tuple(values.get('widths', ()))
+        return Recipe(name=path.stem, **_checked(Recipe, values, path))
+    except (TypeError, ValueError) as error:
+        raise ValueError(error if str(path) in str(error) else f'{path}: {error}') from error

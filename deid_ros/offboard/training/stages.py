@@ -1,0 +1,183 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The stages: plain autoencoder → targets → encoder fine-tuning (eq. 6), deblurrer, smoothener."""
+
+import csv
+import functools
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from deid_ros.core.backends.torch_layers import load_arrays, module_of
+from deid_ros.core.deidentification.weights import save_arrays
+from deid_ros.offboard.datasets import Faces
+from deid_ros.offboard.training import shifts, views
+from deid_ros.offboard.training.recipe import Recipe, Shift
+from deid_ros.offboard.training.trainer import epoch_seed, fit
+
+#: File with the run-time shift's table in the run of an encoder's base or of the encoder.
+TABLE = 'table'
+#: How many centres stand for all latents where neighbours are searched at run time.
+REPRESENTATIVES = 1024
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Faces cropped with context, the labels some recipes need, and who is held out.
+
+    `labels` maps a column's name to (N,) strings; `held_out` is (N,) bool: people whose faces only
+    measure the validation loss.
+    """
+
+    faces: Faces
+    labels: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def held_out(self) -> np.ndarray:
+        """Return which faces are held out: those of every twentieth person, by name."""
+        return np.array([zlib.crc32(str(name).encode()) % 20 == 0
+                         for name in self.faces.identities])
+
+
+def read_labels(path: Path, faces: Faces, columns: tuple[str, ...]) -> TrainingData:
+    """Return the faces that the label file knows, with the wanted columns.
+
+    Numbers are taken as probabilities: from 0.5 the label is `1`, else `0`; words are kept.
+
+    :raises ValueError: when a column is not in the file.
+    """
+    with open(path, newline='', encoding='utf-8') as file:
+        rows = {row['image']: row for row in csv.DictReader(file)}
+    missing = set(columns) - set(next(iter(rows.values())))
+    if missing:
+        raise ValueError(f'{path} has no column {", ".join(sorted(missing))}')
+    known = np.array([name in rows for name in faces.names])
+    faces = faces.take(known)
+
+    def label(value: str) -> str:
+        try:
+            return str(int(float(value) >= 0.5))
+        except ValueError:
+            return value
+
+    return TrainingData(faces, {column: np.array([label(rows[name][column])
+                                                  for name in faces.names]) for column in columns})
+
+
+def encode(encoder: nn.Module, faces: torch.Tensor, device: torch.device) -> np.ndarray:
+    """Return the latents of (N, C, 64, 64) faces as float32."""
+    with torch.no_grad():
+        return torch.cat([encoder(part.to(device)).cpu()
+                          for part in faces.split(_CHUNK)]).numpy()
+
+
+def load_run(runs: Path, name: str, role: str, recipe: Recipe) -> nn.Sequential:
+    """Return a network that an earlier recipe trained.
+
+    :raises FileNotFoundError: when that recipe has not been trained yet.
+    """
+    path = runs / name / f'{role}.npz'
+    if not path.exists():
+        raise FileNotFoundError(f'{path} is missing: train the recipe {name} first')
+    module = module_of(recipe.networks()[role])
+    with np.load(path, allow_pickle=False) as arrays:
+        load_arrays(module, dict(arrays))
+    return module.eval()
+
+
+def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
+             centres: np.ndarray | None) -> np.ndarray:
+    identities = data.faces.identities
+    if shift.mode == 'cell':
+        return shifts.cell_shift(latents, identities, n=shift.n, alpha=shift.alpha)
+    flat = latents.reshape(len(latents), -1)
+    if shift.mode == 'cluster':
+        assert centres is not None
+        shifted = shifts.cluster_shift(flat, centres, shift.alpha)
+    elif shift.mode == 'neighbour':
+        shifted = shifts.neighbour_shift(flat, identities, n=shift.n, alpha=shift.alpha)
+    else:
+        shifted = shifts.supervised_shift(
+            flat, [data.labels[name] for name in shift.attributes], identities,
+            n=shift.n, alpha=shift.alpha, beta=shift.beta)
+    return shifted.astype(np.float32).reshape(latents.shape)
+
+
+def _table(latents: np.ndarray, shift: Shift, seed: int) -> dict[str, np.ndarray]:
+    """Return what a shift at run time needs: averages, never the latent of one person."""
+    flat = latents.reshape(len(latents), -1)
+    if shift.mode == 'cluster':
+        return {'centres': shifts.cluster_centres(flat, shift.k, seed)}
+    if shift.mode == 'neighbour':
+        return {'centres': shifts.representatives(flat, REPRESENTATIVES, seed),
+                'mean': flat.mean(axis=0)}
+    if shift.mode == 'cell':
+        cells = latents.reshape(len(latents), latents.shape[1], -1)
+        return {'centres': np.stack([
+            shifts.representatives(np.ascontiguousarray(cells[:, :, cell]), REPRESENTATIVES, seed)
+            for cell in range(cells.shape[2])])}
+    return {}
+
+
+def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
+          until: int | None = None) -> None:
+    """Train what the recipe asks for; the networks land as `.npz` in `runs`/NAME.
+
+    :param until: stop after that many epochs in all, without writing networks.
+    """
+    run = runs / recipe.name
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    modules = OrderedDict((role, module_of(layers)) for role, layers in recipe.networks().items())
+    faces = views.planes(data.faces.pixels, recipe.color)
+    plain = None
+    centres = None
+    if recipe.stage == 'encoder':
+        assert recipe.base is not None
+        assert recipe.shift is not None
+        plain = load_run(runs, recipe.base, 'encoder', recipe).to(device)
+        modules['encoder'].load_state_dict(plain.state_dict())
+        table_path = run / f'{TABLE}.npz'
+        if not table_path.exists():
+            both = np.concatenate([encode(plain, views.view(source, None, 0), device)
+                                   for source in (faces, faces.flip(-1))])
+            table = _table(both, recipe.shift, recipe.seed)
+            if table:
+                save_arrays(str(table_path), table)
+        if recipe.shift.mode == 'cluster':
+            with np.load(table_path, allow_pickle=False) as arrays:
+                centres = arrays['centres'].astype(np.float32)
+
+    def pairs(faces_view: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        if recipe.stage == 'deblurrer':
+            return views.blurred(faces_view, recipe.blur, seed), faces_view
+        if plain is not None and recipe.shift is not None:
+            latents = encode(plain, faces_view, device)
+            return faces_view, torch.from_numpy(_shifted(latents, recipe.shift, data, centres))
+        return faces_view, faces_view
+
+    @functools.lru_cache(maxsize=1)
+    def training_pairs(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        seed = epoch_seed(recipe.seed, number)
+        inputs, targets = pairs(views.view(faces, recipe.augmentation, seed), seed)
+        kept = torch.from_numpy(~data.held_out)
+        return inputs[kept], targets[kept]
+
+    def validation_pairs(_: int) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs, targets = pairs(views.view(faces, None, 0), 0)
+        kept = torch.from_numpy(data.held_out)
+        return inputs[kept], targets[kept]
+
+    whole = nn.Sequential(*modules.values())
+    fit(whole, recipe, lambda epoch: training_pairs(epoch // recipe.views), validation_pairs, run,
+        device=device, until=until)
+    if until is None:
+        for role, module in modules.items():
+            save_arrays(str(run / f'{role}.npz'),
+                        {name: value.cpu().numpy() for name, value in module.state_dict().items()})

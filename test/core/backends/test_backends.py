@@ -1,0 +1,191 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Every backend runs the same chain to the same result, whatever the batch."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from deid_ros.core.backends import BACKENDS, make_backend
+from deid_ros.core.backends.backend import Backend
+from deid_ros.core.deidentification import networks
+from deid_ros.core.deidentification.chain import Chain, RuntimeShift
+from deid_ros.core.deidentification.weights import Network
+from deid_ros.core.errors import AnonymizationError, ConfigurationError
+
+_RANDOM = np.random.default_rng(0)
+
+
+def _network(layers):
+    arrays = {}
+    for index, layer in enumerate(layers):
+        if layer[0] in ('dense', 'conv'):
+            inputs, outputs = layer[1:]
+            kernel = (3, 3) if layer[0] == 'conv' else ()
+            fan_in = inputs * (9 if kernel else 1)
+            arrays[f'{index}.weight'] = _RANDOM.normal(
+                0, (2 / fan_in) ** 0.5, (outputs, inputs) + kernel).astype(np.float32)
+            arrays[f'{index}.bias'] = _RANDOM.normal(0, 0.1, outputs).astype(np.float32)
+    return Network(layers, arrays)
+
+
+def _shift(kind, size):
+    if kind is None:
+        return None
+    centres = _RANDOM.normal(0, 1, (4, 40, size // 4) if kind == 'cell' else (40, size))
+    return RuntimeShift(kind, 5, {'centres': centres.astype(np.float32),
+                                  'mean': np.zeros(size, np.float32)})
+
+
+def _chain(family, kind, key):
+    color = family == 'convolutional color'
+    channels = 3 if color else 1
+    if family == 'fully connected':
+        coders = [networks.fully_connected_encoder((48, 32)),
+                  networks.fully_connected_decoder((48, 32))]
+        size = 32
+    else:
+        widths = (4, 4, 6, 6, 8)
+        coders = [networks.convolutional_encoder(channels, widths),
+                  networks.convolutional_decoder(channels, widths)]
+        size = 32
+    layers = coders + [networks.deblurrer(channels, 4), networks.smoothener(channels, 4)]
+    return Chain(color, [_network(part) for part in layers], _shift(kind, size), 0.7, key, {})
+
+
+_FAMILIES = ('fully connected', 'convolutional gray', 'convolutional color')
+_CASES = [(family, kind) for family in _FAMILIES for kind in (None, 'cluster', 'neighbour', 'cell')
+          if (family, kind) != ('fully connected', 'cell')]
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+
+
+@pytest.fixture(params=BACKENDS)
+def engine(request):
+    importorskip = {'torch': ['torch'], 'onnxruntime': ['onnx', 'onnxruntime']}[request.param]
+    for package in importorskip:
+        pytest.importorskip(package)
+    return request.param
+
+
+def _faces(count, color):
+    shape = (count, 64, 64) + ((3,) if color else ())
+    return np.random.default_rng(1).random(shape, np.float32)
+
+
+@pytest.mark.parametrize(('family', 'kind'), _CASES)
+def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
+    backend = make_backend(engine, _chain(family, kind, 'chain'))
+    faces = _faces(7, backend.color)
+    together = backend.run(faces)
+    alone = np.concatenate([backend.run(faces[index:index + 1]) for index in range(7)])
+    assert together.dtype == np.float32
+    assert together.shape == faces.shape
+    assert np.abs(together - alone).max() <= 1e-5
+
+
+@pytest.mark.parametrize(('family', 'kind'), _CASES)
+def test_backends_agree(family, kind):
+    for package in ('torch', 'onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    chain = _chain(family, kind, 'chain')
+    results = [make_backend(name, chain).run(_faces(5, chain.color)) for name in BACKENDS]
+    assert np.abs(results[0] - results[1]).max() <= 1e-4
+
+
+def test_bytes_give_bytes(engine):
+    backend = make_backend(engine, _chain('fully connected', None, 'chain'))
+    faces = (255 * _faces(3, False)).astype(np.uint8)
+    result = backend.run(faces)
+    assert result.dtype == np.uint8
+    expected = backend.run(faces.astype(np.float32) / 255)
+    assert np.abs(result / 255 - expected).max() <= 0.5 / 255 + 1e-6
+
+
+def test_no_faces_give_no_faces(engine):
+    backend = make_backend(engine, _chain('fully connected', None, 'chain'))
+    assert backend.run(_faces(0, False)).shape == (0, 64, 64)
+
+
+@pytest.mark.parametrize(('family', 'kind'), [case for case in _CASES if case[1]])
+def test_alpha_changes_a_running_chain(engine, family, kind):
+    chain = _chain(family, kind, 'shifting')
+    backend = make_backend(engine, chain)
+    plain = make_backend(engine, chain._replace(shift=None, key='plain'))
+    faces = _faces(4, backend.color)
+    backend.alpha = 0.0
+    assert np.abs(backend.run(faces) - plain.run(faces)).max() <= 1e-5
+    backend.alpha = 1.0
+    assert np.abs(backend.run(faces) - plain.run(faces)).max() > 1e-2
+
+
+def test_full_cluster_shift_depends_on_the_cluster_alone(engine):
+    chain = _chain('fully connected', 'cluster', 'chain')
+    one = chain._replace(shift=RuntimeShift('cluster', 1, {
+        'centres': chain.shift.arrays['centres'][:1]}), key='one')
+    backend = make_backend(engine, one)
+    backend.alpha = 1.0
+    faces = _faces(3, False)
+    result = backend.run(faces)
+    assert np.abs(result - result[:1]).max() <= 1e-5
+
+
+class _Fake(Backend):
+    def __init__(self, infer):
+        super().__init__(Chain(False, [], None, 1.0, '', {}))
+        self._infer = infer
+
+
+def _spoiled(faces, value):
+    result = faces.copy()
+    result[1, 3, 3] = value
+    return result
+
+
+@pytest.mark.parametrize('infer', [
+    lambda faces: faces[:1],
+    lambda faces: _spoiled(faces, np.nan),
+    lambda faces: _spoiled(faces, np.inf),
+    lambda faces: np.zeros_like(faces),
+    lambda faces: np.concatenate([faces[:1], np.full_like(faces[1:], 0.4)]),
+    lambda faces: 1 / 0,
+], ids=['short batch', 'NaN', 'infinity', 'all black', 'one gray face', 'exception'])
+def test_what_is_no_face_is_refused(infer):
+    with pytest.raises(AnonymizationError):
+        _Fake(infer).run(_faces(2, False))
+
+
+@pytest.mark.parametrize('faces', [
+    np.zeros((2, 64, 64, 3), np.uint8), np.zeros((2, 32, 32), np.uint8),
+    np.zeros((64, 64), np.uint8), np.zeros((2, 64, 64), np.float64)])
+def test_faces_of_another_shape_or_type_are_refused(faces):
+    with pytest.raises(AnonymizationError):
+        _Fake(lambda faces: faces).run(faces)
+
+
+def test_unknown_backend_lists_the_known_ones():
+    with pytest.raises(ConfigurationError, match='onnxruntime, torch'):
+        make_backend('abacus', Chain(False, [], None, 1.0, '', {}))
+
+
+@pytest.mark.parametrize('name', BACKENDS)
+def test_missing_package_is_named(name, monkeypatch):
+    monkeypatch.setitem(importlib.sys.modules, name, None)
+    monkeypatch.delitem(importlib.sys.modules, f'deid_ros.core.backends.{name}_backend',
+                        raising=False)
+    with pytest.raises(ConfigurationError, match=name):
+        make_backend(name, Chain(False, [], None, 1.0, '', {}))
+
+
+def test_changed_weights_are_another_cached_model(tmp_path):
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    chain = _chain('fully connected', None, 'first')
+    make_backend('onnxruntime', chain)
+    make_backend('onnxruntime', chain)
+    make_backend('onnxruntime', chain._replace(key='second'))
+    assert len(list(tmp_path.rglob('*.onnx'))) == 2
