@@ -57,6 +57,11 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
     """
     result = bgr.copy()
     for patch in patches:
-        below = result[patch.region.slices]
-        below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)
+        lay(patch, result)
     return result
+
+
+def lay(patch: Patch, bgr: np.ndarray) -> None:
+    """Lay one patch over `bgr`, (H, W, 3) uint8, in place."""
+    below = bgr[patch.region.slices]
+    below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)

@@ -11,14 +11,14 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from deid_ros.core.compositing import Patch, composite
+from deid_ros.core.compositing import composite
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.detection import check_faces, detect_at_width
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.errors import AnonymizationError, DetectionError, raised_as
 from deid_ros.core.faces import Face, Region
-from deid_ros.core.image_codec import open_image
+from deid_ros.core.image_codec import OpenedImage, open_image
 from deid_ros.core.report import FaceReport, Stopwatch
 
 
@@ -46,12 +46,12 @@ class AnonymizedFrame(NamedTuple):
     bgr: np.ndarray
     #: One entry a face, with the region in which pixels may have changed.
     faces: List[FaceReport]
-    #: Milliseconds by stage: decode, detect, deidentify, composite, encode.
+    #: Milliseconds by stage: decode, detect, deidentify, encode.
     milliseconds: Dict[str, float]
 
 
 class FramePipeline:
-    """Decode ▸ detect ▸ de-identify ▸ composite ▸ encode."""
+    """Decode ▸ detect ▸ de-identify ▸ encode."""
 
     def __init__(self, detector: Detector, anonymizer: Anonymizer, fallback: Anonymizer) -> None:
         self.detector = detector
@@ -93,36 +93,42 @@ class FramePipeline:
                 settings.confidence_threshold), width, height)
         watch.lap('detect')
 
-        patches, methods = self._deidentify(image.bgr, faces, settings)
-        check_patches(patches, faces, image.bgr)
+        bgr, reports = self._deidentify(image, faces, settings)
         watch.lap('deidentify')
 
-        bgr = composite(image.bgr, patches)
-        regions = [image.align(patch.region) for patch in patches]
-        watch.lap('composite')
-
-        data = image.encode(bgr, regions)
+        data = image.encode(bgr, [report.region for report in reports])
         watch.lap('encode')
-        return AnonymizedFrame(data, bgr, _report(faces, regions, methods), watch.milliseconds)
+        return AnonymizedFrame(data, bgr, reports, watch.milliseconds)
 
-    def _deidentify(self, bgr: np.ndarray, faces: Sequence[Face], settings: PipelineSettings
-                    ) -> Tuple[List[Patch], List[str]]:
-        """Return a patch for each face, and the name of the anonymizer that made it."""
-        anonymizers = [self.fallback if face.box.height < settings.min_face_size
-                       else self.anonymizer for face in faces]
-        patches = [None] * len(faces)  # type: List[Any]
-        for anonymizer in set(anonymizers):
-            chosen = [index for index, one in enumerate(anonymizers) if one is anonymizer]
+    def _deidentify(self, image: OpenedImage, faces: Sequence[Face], settings: PipelineSettings
+                    ) -> Tuple[np.ndarray, List[FaceReport]]:
+        """Return the frame with every face treated, and a report of each face."""
+        reasons = [self._why_fallback(face, image.bgr, settings) for face in faces]
+        bgr = image.bgr
+        reports: List[FaceReport] = []
+        # The second anonymizer sees what the first has made of the frame. Through the rim of its
+        # patches, nothing of a treated face can come back.
+        for anonymizer, is_fallback in ((self.anonymizer, False), (self.fallback, True)):
+            chosen = [(face, reason) for face, reason in zip(faces, reasons)
+                      if bool(reason) == is_fallback]
+            if not chosen:
+                continue
+            group = [face for face, _ in chosen]
             with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
-                made = list(anonymizer.anonymize(bgr, [faces[index] for index in chosen],
-                                                 settings.box_margin))
-            # With one too few or too many, none can be told to belong to its face.
-            if len(made) != len(chosen):
-                raise AnonymizationError('anonymizer {} gave {} patches for {} faces'.format(
-                    anonymizer.name, len(made), len(chosen)))
-            for index, patch in zip(chosen, made):
-                patches[index] = patch
-        return patches, [anonymizer.name for anonymizer in anonymizers]
+                patches = list(anonymizer.anonymize(bgr, group, settings.box_margin))
+            check_patches(patches, group, image.bgr)
+            bgr = composite(bgr, patches)
+            reports += [FaceReport(face.box, face.score, image.align(patch.region),
+                                   anonymizer.name, reason)
+                        for (face, reason), patch in zip(chosen, patches)]
+        return bgr, reports
+
+    def _why_fallback(self, face: Face, bgr: np.ndarray, settings: PipelineSettings) -> str:
+        """Return why a face goes to the fallback, empty if it does not."""
+        if face.box.height < settings.min_face_size:
+            return 'lower than {} px'.format(settings.min_face_size)
+        with raised_as(AnonymizationError, 'anonymizer ' + self.anonymizer.name):
+            return self.anonymizer.can_treat(face, bgr.shape[1], bgr.shape[0]) or ''
 
 
 def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
@@ -134,9 +140,3 @@ def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
     height, width = image.bgr.shape[:2]
     black = np.zeros_like(image.bgr)
     return AnonymizedFrame(image.encode(black, [Region(0, 0, width, height)]), black, [], {})
-
-
-def _report(faces: Sequence[Face], regions: Sequence[Region], methods: Sequence[str]
-            ) -> List[FaceReport]:
-    return [FaceReport(face.box, face.score, region, method)
-            for face, region, method in zip(faces, regions, methods)]

@@ -4,18 +4,22 @@
 
 import json
 import time
-from typing import Any, Dict, List, NamedTuple, Sequence
+from typing import Any, Dict, NamedTuple, Sequence
 
 from deid_ros.core.faces import Box, Region
 
 
 class FaceReport(NamedTuple):
-    """One treated face: where it was found, the region that may have changed, and by what."""
+    """One treated face: where it was found, the region that may have changed, and by what.
+
+    `why_fallback` says why the fallback treated it, empty if it did not.
+    """
 
     box: Box
     score: float
     region: Region
     method: str
+    why_fallback: str = ''
 
 
 class Stopwatch:
@@ -41,17 +45,23 @@ def report_json(header: Any, status: str, reason: str, faces: Sequence[FaceRepor
     :param reason: why the frame was masked or withheld, else empty.
     :param milliseconds: time by stage; `total` is from arrival to here.
     """
-    entries: List[Dict[str, Any]] = [{
-        'box': [round(float(value), 1) for value in face.box],
-        'score': round(float(face.score), 3),
-        'region': [int(value) for value in face.region],
-        'method': face.method,
-    } for face in faces]
     return json.dumps({
         'stamp': {'sec': header.stamp.sec, 'nanosec': header.stamp.nanosec},
         'frame_id': header.frame_id,
         'status': status,
         'reason': reason,
-        'faces': entries,
+        'faces': [_face(face) for face in faces],
         'milliseconds': {stage: round(value, 2) for stage, value in milliseconds.items()},
     })
+
+
+def _face(face: FaceReport) -> Dict[str, Any]:
+    entry: Dict[str, Any] = {
+        'box': [round(float(value), 1) for value in face.box],
+        'score': round(float(face.score), 3),
+        'region': [int(value) for value in face.region],
+        'method': face.method,
+    }
+    if face.why_fallback:
+        entry['why_fallback'] = face.why_fallback
+    return entry

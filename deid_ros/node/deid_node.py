@@ -29,7 +29,8 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
 from deid_ros import __version__
-from deid_ros.core.deidentification import make_anonymizer
+from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
+from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.detection import make_detector
 from deid_ros.core.errors import DeidError
 from deid_ros.core.failsafe import process_or_withhold
@@ -104,7 +105,7 @@ class DeidNode(LifecycleNode):
                 validate_full_topic_name(topics.output)
             detector = make_detector(parameters.detector_names(values),
                                      values['detector.model_path'])
-            self._use(FramePipeline(detector, make_anonymizer(values['deid.method']),
+            self._use(FramePipeline(detector, self._make_anonymizer(values),
                                     make_anonymizer(values['fallback.method'])), values)
         except (DeidError, NameValidationException) as error:
             return self._refuse(str(error))
@@ -188,8 +189,14 @@ class DeidNode(LifecycleNode):
 
     # Upkeep
 
+    @staticmethod
+    def _make_anonymizer(values: Dict[str, Any]) -> Anonymizer:
+        return make_anonymizer(values['deid.method'], parameters.chain_options(values))
+
     def _use(self, pipeline: FramePipeline, values: Dict[str, Any]) -> None:
         """Let the next frame be treated by `pipeline` as `values` say."""
+        pipeline = pipeline.with_anonymizer(
+            pipeline.anonymizer.with_alpha(values['deid.alpha'] or None))
         self._values = values
         self._work = _Work(pipeline, parameters.pipeline_settings(values), values['on_failure'])
         self._provenance.publish(String(data=json.dumps({
@@ -240,8 +247,9 @@ class DeidNode(LifecycleNode):
         values = parameters.changed(self._values, changes)
         pipeline = work.pipeline
         try:
-            if values['deid.method'] != pipeline.anonymizer.name:
-                pipeline = pipeline.with_anonymizer(make_anonymizer(values['deid.method']))
+            if any(values[name] != self._values[name]
+                   for name in ('deid.method', 'deid.shift_mode', 'deid.shift_apply')):
+                pipeline = pipeline.with_anonymizer(self._make_anonymizer(values))
             if values['fallback.method'] != pipeline.fallback.name:
                 pipeline = pipeline.with_fallback(make_anonymizer(values['fallback.method']))
         except DeidError as error:
@@ -271,13 +279,14 @@ class DeidNode(LifecycleNode):
             problems += diagnostics.worker_problems(worker.busy_seconds)
         if not self._enabled:
             problems.append((DiagnosticStatus.WARN, 'disabled by ~/enable: nothing is published'))
+        pipeline = work.pipeline
+        method = pipeline.anonymizer.name
+        if method == AUTOENCODER:
+            method += ', ' + self._values['deid.shift_mode']
         return diagnostics.status(name, problems, 'anonymizing', {
-            'detector': work.pipeline.detector.name,
-            'detector device': work.pipeline.detector.device,
-            'method': work.pipeline.anonymizer.name,
-            'method device': work.pipeline.anonymizer.device,
-            'fallback': work.pipeline.fallback.name,
-            'version': __version__})
+            'detector': pipeline.detector.name, 'detector device': pipeline.detector.device,
+            'method': method, 'method device': pipeline.anonymizer.device,
+            'fallback': pipeline.fallback.name, 'version': __version__})
 
     def _camera_status(self, camera: Camera) -> DiagnosticStatus:
         summary = camera.statistics.summarize()

@@ -17,7 +17,9 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS
+from deid_ros.core.backends import BACKENDS
+from deid_ros.core.deidentification import METHODS, SIMPLE_ANONYMIZERS, ChainOptions
+from deid_ros.core.deidentification.chain import SHIFT_APPLY
 from deid_ros.core.detection import DETECTORS
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import PipelineSettings
@@ -100,8 +102,20 @@ PARAMETERS = (
         'detector.model_path', '',
         'Model file of the detector, for those that need one of yours (yunet).'),
     ParameterSpec(
-        'deid.method', 'blur', 'How faces are made unrecognizable.', True,
-        choices=tuple(sorted(SIMPLE_ANONYMIZERS))),
+        'deid.method', 'autoencoder',
+        'How faces are made unrecognizable: by a new identity (autoencoder), or by hiding them.',
+        True, choices=METHODS),
+    ParameterSpec(
+        'deid.shift_mode', 'cluster',
+        'How the autoencoder changes an identity; one of the modes in models/models.json.', True),
+    ParameterSpec(
+        'deid.shift_apply', 'finetuned',
+        'Whether the identity is changed by an encoder trained for it, or by shifting the plain '
+        "encoder's latent at run time.", True, choices=SHIFT_APPLY),
+    ParameterSpec(
+        'deid.alpha', 0.0,
+        'Strength of the change with deid.shift_apply runtime; low values do not hide who it is. '
+        "0: the shift mode's own.", True, 0.0, 1.0),
     ParameterSpec(
         'deid.box_margin', 0.25,
         "How far beyond the detector's box a face is treated, on each side, as a share of the "
@@ -113,6 +127,9 @@ PARAMETERS = (
         'fallback.method', 'blur',
         'How faces are made unrecognizable that deid.method cannot do well.', True,
         choices=tuple(sorted(SIMPLE_ANONYMIZERS))),
+    ParameterSpec(
+        'backend.type', 'onnxruntime', 'What runs the networks of the autoencoder.',
+        choices=BACKENDS),
 )
 
 _BY_NAME = {spec.name: spec for spec in PARAMETERS}
@@ -162,6 +179,13 @@ def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
         min_face_size=values['deid.min_face_size'],
         jpeg_quality=values['jpeg_quality'],
     )
+
+
+def chain_options(values: Dict[str, Any]) -> ChainOptions:
+    """Return the autoencoder's part of the values that `read` gave."""
+    return ChainOptions(shift_mode=values['deid.shift_mode'],
+                        shift_apply=values['deid.shift_apply'],
+                        backend=values['backend.type'], detector=detector_names(values)[0])
 
 
 def detector_names(values: Dict[str, Any]) -> List[str]:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everything that makes a face unrecognizable, by the names used in parameters."""
 
-from typing import Dict, Type
+from typing import Dict, NamedTuple, Type
 
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.simple import Blur, Mask, Pixelate
@@ -11,14 +11,38 @@ from deid_ros.core.errors import ConfigurationError
 SIMPLE_ANONYMIZERS: Dict[str, Type[Anonymizer]] = {
     anonymizer.name: anonymizer for anonymizer in (Blur, Pixelate, Mask)
 }
+AUTOENCODER = 'autoencoder'
+#: The values that the parameter `deid.method` may have; `fallback.method` must be a simple one.
+METHODS = (AUTOENCODER,) + tuple(sorted(SIMPLE_ANONYMIZERS))
 
 
-def make_anonymizer(name: str) -> Anonymizer:
+class ChainOptions(NamedTuple):
+    """What the autoencoder chain needs to know; see `AutoencoderAnonymizer`."""
+
+    shift_mode: str = 'cluster'
+    shift_apply: str = 'finetuned'
+    backend: str = 'onnxruntime'
+    #: Whose boxes the faces have, as detectors draw them differently.
+    detector: str = 'centerface'
+
+
+#: The default mode, for faces that CenterFace found.
+DEFAULT_CHAIN = ChainOptions()
+
+
+def make_anonymizer(method: str, chain: ChainOptions = DEFAULT_CHAIN) -> Anonymizer:
     """Return a new anonymizer.
 
-    :raises ConfigurationError: there is none of that name; the message lists those there are.
+    :param chain: for the method `autoencoder`; the simple ones need nothing.
+    :raises ConfigurationError: there is no such method, or the chain cannot be loaded; the message
+        lists what there is or says what is missing.
     """
-    if name not in SIMPLE_ANONYMIZERS:
-        raise ConfigurationError('unknown anonymizer {!r}; choose one of {}'.format(
-            name, ', '.join(sorted(SIMPLE_ANONYMIZERS))))
-    return SIMPLE_ANONYMIZERS[name]()
+    if method in SIMPLE_ANONYMIZERS:
+        return SIMPLE_ANONYMIZERS[method]()
+    if method != AUTOENCODER:
+        raise ConfigurationError('deid.method is {!r}, must be one of {}'.format(
+            method, ', '.join(METHODS)))
+    from deid_ros.core.deidentification.alignment import BOX_MAPPINGS
+    from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer
+    return AutoencoderAnonymizer(chain.shift_mode, chain.shift_apply, chain.backend,
+                                 box_mapping=BOX_MAPPINGS[chain.detector])

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of everything that makes a face unrecognizable."""
 
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -19,6 +19,20 @@ class Anonymizer:
     device = 'cpu'
     #: SHA-256 of each model file in use, by file name, for the provenance record.
     model_hashes: Dict[str, str] = {}
+
+    def can_treat(self, face: Face, image_width: int, image_height: int) -> Optional[str]:
+        """Return None where this face can be treated well, else why not, in a few words.
+
+        The fallback treats the others. A simple anonymizer treats every face well.
+        """
+        return None
+
+    def with_alpha(self, alpha: Optional[float]) -> 'Anonymizer':
+        """Return one like this that shifts by `alpha`, 0…1 (None: its own default).
+
+        Networks are shared, not loaded again. One that does not shift returns itself.
+        """
+        return self
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
         """Return one patch for each face, in the order of `faces`.

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's anonymizer: every face becomes another one that the autoencoder chain makes of it."""
 
+import copy
 from typing import List, Optional, Sequence
 
 import cv2
@@ -87,6 +88,7 @@ class AutoencoderAnonymizer(Anonymizer):
         """
         chain = load_chain(ModelStore(models or str(models_directory())), shift_mode, shift_apply)
         self._backend = make_backend(backend, chain)
+        self._default_alpha = chain.alpha
         self.device = self._backend.device
         self.model_hashes = chain.hashes
         self.box_mapping = box_mapping
@@ -102,6 +104,13 @@ class AutoencoderAnonymizer(Anonymizer):
     @alpha.setter
     def alpha(self, value: float) -> None:
         self._backend.alpha = value
+
+    def with_alpha(self, alpha: Optional[float]) -> 'AutoencoderAnonymizer':
+        """See `Anonymizer.with_alpha`."""
+        twin = copy.copy(self)
+        twin._backend = copy.copy(self._backend)
+        twin._backend.alpha = self._default_alpha if alpha is None else alpha
+        return twin
 
     def can_treat(self, face: Face, image_width: int, image_height: int) -> Optional[str]:
         """Return None where a good new face can be made, else why not, in a few words."""

@@ -5,12 +5,12 @@
 Their strength is tied to the face's size, so a near face is as unrecognizable as a far one.
 """
 
-from typing import List, Sequence, Tuple
+from typing import Any, List, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-from deid_ros.core.compositing import Patch, feathered_ellipse
+from deid_ros.core.compositing import Patch, feathered_ellipse, lay
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.errors import AnonymizationError
 from deid_ros.core.faces import Face, region_of
@@ -32,7 +32,14 @@ class _RegionAnonymizer(Anonymizer):
     """Replaces the ellipse in the grown box of a face by something made from those pixels alone."""
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
-        return [self._patch(bgr, face, box_margin) for face in faces]
+        treated = bgr.copy()
+        patches: List[Any] = [None] * len(faces)
+        # From the largest face down, each made from what the larger ones have become: a small
+        # face's blur would not hide the part of a large one that lies in its region.
+        for index in sorted(range(len(faces)), key=lambda index: -faces[index].box.height):
+            patches[index] = self._patch(treated, faces[index], box_margin)
+            lay(patches[index], treated)
+        return patches
 
     def _patch(self, bgr: np.ndarray, face: Face, box_margin: float) -> Patch:
         box = face.box.grown(box_margin)
