@@ -105,23 +105,23 @@ class FramePipeline:
         """Return the frame with every face treated, and a report of each face."""
         reasons = [self._why_fallback(face, image.bgr, settings) for face in faces]
         bgr = image.bgr
-        reports: List[FaceReport] = []
+        reports: Dict[int, FaceReport] = {}
         # The second anonymizer sees what the first has made of the frame. Through the rim of its
         # patches, nothing of a treated face can come back.
         for anonymizer, is_fallback in ((self.anonymizer, False), (self.fallback, True)):
-            chosen = [(face, reason) for face, reason in zip(faces, reasons)
-                      if bool(reason) == is_fallback]
+            chosen = [index for index, reason in enumerate(reasons) if bool(reason) == is_fallback]
             if not chosen:
                 continue
-            group = [face for face, _ in chosen]
+            group = [faces[index] for index in chosen]
             with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
                 patches = list(anonymizer.anonymize(bgr, group, settings.box_margin))
             check_patches(patches, group, image.bgr)
             bgr = composite(bgr, patches)
-            reports += [FaceReport(face.box, face.score, image.align(patch.region),
-                                   anonymizer.name, reason)
-                        for (face, reason), patch in zip(chosen, patches)]
-        return bgr, reports
+            for index, patch in zip(chosen, patches):
+                reports[index] = FaceReport(faces[index].box, faces[index].score,
+                                            image.align(patch.region), anonymizer.name,
+                                            reasons[index])
+        return bgr, [reports[index] for index in range(len(faces))]
 
     def _why_fallback(self, face: Face, bgr: np.ndarray, settings: PipelineSettings) -> str:
         """Return why a face goes to the fallback, empty if it does not."""

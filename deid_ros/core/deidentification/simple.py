@@ -22,6 +22,8 @@ from deid_ros.core.faces import Face, region_of
 _BLUR_SIGMA = 0.2
 # Squares across a face.
 _PIXELATE_SQUARES = 6
+# In pixels: smaller ones could be what the camera's picture already shows.
+_LEAST_SQUARE = 4.0
 _MASK_GRAY = 96
 # The blur is computed on a face shrunk to this size: the result is the same, as the blur leaves
 # nothing finer, and the cost no longer grows with the kernel.
@@ -78,7 +80,7 @@ class Pixelate(_RegionAnonymizer):
 
     def _pixels(self, crop: np.ndarray, face_size: float) -> np.ndarray:
         height, width = crop.shape[:2]
-        square = max(2.0, face_size / _PIXELATE_SQUARES)
+        square = max(_LEAST_SQUARE, face_size / _PIXELATE_SQUARES)
         small = cv2.resize(crop, _at_least_one(width / square, height / square),
                            interpolation=cv2.INTER_AREA)
         return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
