@@ -58,5 +58,7 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
     result = bgr.copy()
     for patch in patches:
         below = result[patch.region.slices]
-        below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)
+        change = cv2.subtract(patch.pixels, below, dtype=cv2.CV_32F)
+        change = cv2.multiply(change, cv2.merge([patch.alpha] * 3))
+        below[...] = cv2.add(below, change, dtype=cv2.CV_8U)
     return result

@@ -97,7 +97,7 @@ class FramePipeline:
         check_patches(patches, faces, image.bgr)
         watch.lap('deidentify')
 
-        bgr = composite(image.bgr, patches)
+        bgr = composite(image.bgr, _larger_ones_last(patches, faces))
         regions = [image.align(patch.region) for patch in patches]
         watch.lap('composite')
 
@@ -134,6 +134,17 @@ def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
     height, width = image.bgr.shape[:2]
     black = np.zeros_like(image.bgr)
     return AnonymizedFrame(image.encode(black, [Region(0, 0, width, height)]), black, [], {})
+
+
+def _larger_ones_last(patches: Sequence[Patch], faces: Sequence[Face]) -> List[Patch]:
+    """Return the patches by the size of their faces.
+
+    A treatment is as strong as its face is large. A small box inside of a large face, which
+    detectors do see there, would show that part of it again if it came to lie on top.
+    """
+    order = sorted(range(len(faces)),
+                   key=lambda index: max(faces[index].box.width, faces[index].box.height))
+    return [patches[index] for index in order]
 
 
 def _report(faces: Sequence[Face], regions: Sequence[Region], methods: Sequence[str]
