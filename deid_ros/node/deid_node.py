@@ -107,25 +107,22 @@ class DeidNode(LifecycleNode):
             self._use(FramePipeline(detector, make_anonymizer(values['deid.method']),
                                     make_anonymizer(values['fallback.method'])), values)
         except (DeidError, NameValidationException) as error:
-            return self._refuse(str(error))
+            self._work = None
+            return self._refuse('configure', str(error))
         except Exception:  # A library's own: whoever reads the log needs to know where from.
-            return self._refuse(traceback.format_exc())
+            self._work = None
+            return self._refuse('configure', traceback.format_exc())
         self._failure = ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to look for publishers and subscribers."""
-        values = self._values
-        self._worker = NewestFrameWorker(self._handle)
-        forwarded = set()  # Several images of one camera share its camera_info.
-        for topics in self._topics:
-            self._cameras.append(Camera(
-                self, topics, values['publish_compressed'], values['qos.reliability'],
-                topics.camera_info not in forwarded, self._on_frame))
-            forwarded.add(topics.camera_info)
-        self._graph_timer = self.create_timer(_GRAPH_PERIOD, self._follow_graph,
-                                              clock=self._clock_for_timers)
-        self._follow_graph()
+        try:
+            self._start()
+        except Exception:  # rclpy says nothing about an exception that leaves a transition.
+            self._stop()
+            return self._refuse('activate', traceback.format_exc())
+        self._failure = ''
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -200,11 +197,23 @@ class DeidNode(LifecycleNode):
             'model_sha256': pipeline.model_hashes,
             'parameters': values})))
 
-    def _refuse(self, reason: str) -> TransitionCallbackReturn:
-        self._work = None
-        self._failure = 'cannot configure: ' + reason
+    def _refuse(self, transition: str, reason: str) -> TransitionCallbackReturn:
+        self._failure = 'cannot {}: {}'.format(transition, reason)
         self.get_logger().error(self._failure)
         return TransitionCallbackReturn.FAILURE
+
+    def _start(self) -> None:
+        values = self._values
+        self._worker = NewestFrameWorker(self._handle)
+        forwarded = set()  # Several images of one camera share its camera_info.
+        for topics in self._topics:
+            self._cameras.append(Camera(
+                self, topics, values['publish_compressed'], values['qos.reliability'],
+                topics.camera_info not in forwarded, self._on_frame))
+            forwarded.add(topics.camera_info)
+        self._graph_timer = self.create_timer(_GRAPH_PERIOD, self._follow_graph,
+                                              clock=self._clock_for_timers)
+        self._follow_graph()
 
     def _stop(self) -> None:
         if self._graph_timer is not None:
@@ -261,10 +270,12 @@ class DeidNode(LifecycleNode):
     def _node_status(self) -> DiagnosticStatus:
         name = self.get_fully_qualified_name()
         work, worker = self._work, self._worker
-        if work is None:
-            level = DiagnosticStatus.ERROR if self._failure else DiagnosticStatus.WARN
-            return diagnostics.status(name, [(level, self._failure or 'not configured')], '', {})
         problems = []
+        if self._failure:
+            problems.append((DiagnosticStatus.ERROR, self._failure))
+        if work is None:
+            problems.append((DiagnosticStatus.WARN, 'not configured: nothing is published'))
+            return diagnostics.status(name, problems, '', {})
         if worker is None:
             problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
         else:
