@@ -5,7 +5,6 @@
 `docs/parameters.md` is made from it.
 """
 
-import math
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rcl_interfaces.msg import (
@@ -196,7 +195,4 @@ def _objection(spec: ParameterSpec, parameter: Parameter, locked: bool) -> Optio
     for value in values:
         if spec.choices and value not in spec.choices and parameter.value != NO_NAMES:
             return '{} is {!r}, must be {}'.format(spec.name, value, spec.allowed)
-        # A range check lets NaN through.
-        if isinstance(value, float) and math.isnan(value):
-            return '{} is nan, must be {}'.format(spec.name, spec.allowed)
     return None
