@@ -190,7 +190,8 @@ def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
 def _objection(spec: ParameterSpec, parameter: Parameter, locked: bool) -> Optional[str]:
     if locked and not spec.live:
         return ('{} cannot change while the node is configured; run "ros2 lifecycle set NODE '
-                'cleanup", set it, then configure again'.format(spec.name))
+                'deactivate", the same with "cleanup", set it, then "configure" and "activate"'
+                .format(spec.name))
     values = parameter.value if isinstance(parameter.value, (list, tuple)) else [parameter.value]
     for value in values:
         if spec.choices and value not in spec.choices and parameter.value != NO_NAMES:
