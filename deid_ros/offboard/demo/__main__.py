@@ -33,8 +33,8 @@ from deid_ros.offboard.node_process import (
 
 DESCRIPTION = (
     'Fly a camera past portraits, send its images over DDS through the node deid, and check that '
-    'nobody can be recognized in what comes out. Writes before_after.png, which shows the originals, '
-    'too, and anonymized_bag/ (rosbag2, mcap).')
+    'nobody can be recognized in what comes out. Writes before_after.png (it shows the originals, '
+    'too) and anonymized_bag/ (rosbag2, mcap).')
 DEFAULT_RATE = 15.0
 MOST_PROBLEMS = 10
 
