@@ -19,6 +19,7 @@ from rclpy.exceptions import (
     NameValidationException,
 )
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
@@ -316,8 +317,12 @@ def main(args: Optional[List[str]] = None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=_SIGNAL_PERIOD)
+        while not stop.is_set() and rclpy.ok():
+            try:
+                executor.spin_once(timeout_sec=_SIGNAL_PERIOD)
+            except rclpy_implementation.RCLError as error:
+                # Before Kilted, a request for a transition that the state does not allow raises.
+                node.get_logger().error('a request failed: {}'.format(error))
     except ExternalShutdownException:
         pass
     finally:
