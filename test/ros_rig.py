@@ -3,7 +3,6 @@
 """The node and a peer that talks to it over real DDS, each with an executor thread of its own."""
 
 import json
-import threading
 import time
 from array import array
 from collections.abc import Callable
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import (
     DurabilityPolicy,
@@ -27,6 +25,7 @@ from std_srvs.srv import SetBool
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Box, Face
 from deid_ros.node import deid_node
+from deid_ros.offboard.ros_session import SpinningThread
 
 TIMEOUT = 20.0
 BEST_EFFORT = qos_profile_sensor_data
@@ -92,10 +91,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.node = rclpy.create_node('peer')
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
+        self._spinning = SpinningThread(self.node)
 
     def listen(self, message_type: Any, topic: str, qos: Any = BEST_EFFORT) -> Inbox:
         inbox = Inbox()
@@ -126,8 +122,7 @@ class Peer:
         return future.result()
 
     def close(self) -> None:
-        self._executor.shutdown()
-        self._thread.join(TIMEOUT)
+        self._spinning.stop()
         self.node.destroy_node()
 
 
@@ -137,12 +132,9 @@ class Rig:
     def __init__(self, parameters: dict[str, Any]) -> None:
         self.node = deid_node.DeidNode(parameter_overrides=[
             Parameter(name, value=value) for name, value in parameters.items()])
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
         self.peer = Peer()
         self._diagnostics = self.peer.listen(DiagnosticArray, '/diagnostics', RELIABLE)
-        self._thread.start()
+        self._spinning = SpinningThread(self.node)
 
     def activate(self) -> None:
         assert self.node.trigger_configure().name == 'SUCCESS'
@@ -165,8 +157,7 @@ class Rig:
                    f'{key} of {part} stayed below {least}: {self.figures(part)}')
 
     def close(self) -> None:
-        self._executor.shutdown()
-        self._thread.join(TIMEOUT)
+        self._spinning.stop()
         self.node.destroy_node()
         self.peer.close()
 

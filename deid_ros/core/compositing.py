@@ -64,4 +64,7 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
 def lay(patch: Patch, bgr: np.ndarray) -> None:
     """Lay one patch over `bgr`, (H, W, 3) uint8, in place."""
     below = bgr[patch.region.slices]
-    below[...] = cv2.blendLinear(patch.pixels, below, patch.alpha, 1 - patch.alpha)
+    # Three steps in place of cv2.blendLinear, which OpenCV's Python module lacks before 4.5.2.
+    change = cv2.subtract(patch.pixels, below, dtype=cv2.CV_32F)
+    change = cv2.multiply(change, cv2.merge([patch.alpha] * 3))
+    below[...] = cv2.add(below, change, dtype=cv2.CV_8U)

@@ -127,7 +127,11 @@ def open_image(message: Any, jpeg_quality: int = 90) -> OpenedImage:
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> array:
-    """Return `image`, (H, W) gray or (H, W, 3) BGR uint8, as the bytes of a JPEG file."""
+    """Return `image`, (H, W) gray or (H, W, 3) BGR uint8, as the bytes of a JPEG file.
+
+    :param quality: 1…100.
+    :raises CodecError: the image is larger than a JPEG file can hold.
+    """
     return _encode_file('.jpg', image, [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 
@@ -254,7 +258,10 @@ def _jpeg_size(data: memoryview) -> Tuple[int, int]:
 
 
 def _encode_file(extension: str, image: np.ndarray, options: Sequence[int]) -> array:
-    _, encoded = cv2.imencode(extension, image, list(options))
+    done, encoded = cv2.imencode(extension, image, list(options))
+    if not done:
+        raise CodecError('size', 'a {} × {} image cannot be written as {}'.format(
+            image.shape[1], image.shape[0], extension))
     data = array('B')
     data.frombytes(encoded.tobytes())
     return data

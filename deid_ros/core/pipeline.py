@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from deid_ros.core.compositing import composite
+from deid_ros.core.compositing import Patch, composite
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.detection import check_faces, detect_at_width
@@ -116,7 +116,7 @@ class FramePipeline:
             with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
                 patches = list(anonymizer.anonymize(bgr, group, settings.box_margin))
             check_patches(patches, group, image.bgr)
-            bgr = composite(bgr, patches)
+            bgr = composite(bgr, _larger_ones_last(patches, group))
             for index, patch in zip(chosen, patches):
                 reports[index] = FaceReport(faces[index].box, faces[index].score,
                                             image.align(patch.region), anonymizer.name,
@@ -140,3 +140,14 @@ def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
     height, width = image.bgr.shape[:2]
     black = np.zeros_like(image.bgr)
     return AnonymizedFrame(image.encode(black, [Region(0, 0, width, height)]), black, [], {})
+
+
+def _larger_ones_last(patches: Sequence[Patch], faces: Sequence[Face]) -> List[Patch]:
+    """Return the patches by the size of their faces.
+
+    A treatment is as strong as its face is large. A small box inside of a large face, which
+    detectors do see there, would show that part of it again if it came to lie on top.
+    """
+    order = sorted(range(len(faces)),
+                   key=lambda index: max(faces[index].box.width, faces[index].box.height))
+    return [patches[index] for index in order]

@@ -52,6 +52,8 @@ class Camera:
             node, self._type, topics.image, reliability,
             lambda serialized: on_frame(self, ArrivedFrame(serialized, time.perf_counter())))
         self._camera_infos: Optional[MatchingSubscription] = None
+        # First, as overrides of the QoS may be wrong: nothing is left behind then.
+        self._advertise(DurabilityPolicy.VOLATILE)
         self._reports = node.create_publisher(
             String, topics.report, publisher_qos(DurabilityPolicy.VOLATILE))
         if forward_camera_info:
@@ -59,7 +61,6 @@ class Camera:
                 CameraInfo, topics.output_camera_info, publisher_qos(DurabilityPolicy.VOLATILE))
             self._camera_infos = MatchingSubscription(
                 node, CameraInfo, topics.camera_info, 'auto', self._camera_info_output.publish)
-        self._advertise(DurabilityPolicy.VOLATILE)
 
     def update(self, enabled: bool, always_process: bool) -> None:
         """Follow the graph: subscribe to the input only while an output has a subscriber."""

@@ -19,6 +19,7 @@ from rclpy.exceptions import (
     NameValidationException,
 )
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
@@ -108,25 +109,22 @@ class DeidNode(LifecycleNode):
             self._use(FramePipeline(detector, self._make_anonymizer(values),
                                     make_anonymizer(values['fallback.method'])), values)
         except (DeidError, NameValidationException) as error:
-            return self._refuse(str(error))
+            self._work = None
+            return self._refuse('configure', str(error))
         except Exception:  # A library's own: whoever reads the log needs to know where from.
-            return self._refuse(traceback.format_exc())
+            self._work = None
+            return self._refuse('configure', traceback.format_exc())
         self._failure = ''
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to look for publishers and subscribers."""
-        values = self._values
-        self._worker = NewestFrameWorker(self._handle)
-        forwarded = set()  # Several images of one camera share its camera_info.
-        for topics in self._topics:
-            self._cameras.append(Camera(
-                self, topics, values['publish_compressed'], values['qos.reliability'],
-                topics.camera_info not in forwarded, self._on_frame))
-            forwarded.add(topics.camera_info)
-        self._graph_timer = self.create_timer(_GRAPH_PERIOD, self._follow_graph,
-                                              clock=self._clock_for_timers)
-        self._follow_graph()
+        try:
+            self._start()
+        except Exception:  # rclpy says nothing about an exception that leaves a transition.
+            self._stop()
+            return self._refuse('activate', traceback.format_exc())
+        self._failure = ''
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -207,11 +205,23 @@ class DeidNode(LifecycleNode):
             'model_sha256': pipeline.model_hashes,
             'parameters': values})))
 
-    def _refuse(self, reason: str) -> TransitionCallbackReturn:
-        self._work = None
-        self._failure = 'cannot configure: ' + reason
+    def _refuse(self, transition: str, reason: str) -> TransitionCallbackReturn:
+        self._failure = 'cannot {}: {}'.format(transition, reason)
         self.get_logger().error(self._failure)
         return TransitionCallbackReturn.FAILURE
+
+    def _start(self) -> None:
+        values = self._values
+        self._worker = NewestFrameWorker(self._handle)
+        forwarded = set()  # Several images of one camera share its camera_info.
+        for topics in self._topics:
+            self._cameras.append(Camera(
+                self, topics, values['publish_compressed'], values['qos.reliability'],
+                topics.camera_info not in forwarded, self._on_frame))
+            forwarded.add(topics.camera_info)
+        self._graph_timer = self.create_timer(_GRAPH_PERIOD, self._follow_graph,
+                                              clock=self._clock_for_timers)
+        self._follow_graph()
 
     def _stop(self) -> None:
         if self._graph_timer is not None:
@@ -269,10 +279,12 @@ class DeidNode(LifecycleNode):
     def _node_status(self) -> DiagnosticStatus:
         name = self.get_fully_qualified_name()
         work, worker = self._work, self._worker
-        if work is None:
-            level = DiagnosticStatus.ERROR if self._failure else DiagnosticStatus.WARN
-            return diagnostics.status(name, [(level, self._failure or 'not configured')], '', {})
         problems = []
+        if self._failure:
+            problems.append((DiagnosticStatus.ERROR, self._failure))
+        if work is None:
+            problems.append((DiagnosticStatus.WARN, 'not configured: nothing is published'))
+            return diagnostics.status(name, problems, '', {})
         if worker is None:
             problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
         else:
@@ -314,8 +326,12 @@ def main(args: Optional[List[str]] = None) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=_SIGNAL_PERIOD)
+        while not stop.is_set() and rclpy.ok():
+            try:
+                executor.spin_once(timeout_sec=_SIGNAL_PERIOD)
+            except rclpy_implementation.RCLError as error:
+                # Before Kilted, a request for a transition that the state does not allow raises.
+                node.get_logger().error('a request failed: {}'.format(error))
     except ExternalShutdownException:
         pass
     finally:

@@ -5,7 +5,6 @@
 `docs/parameters.md` is made from it.
 """
 
-import math
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from rcl_interfaces.msg import (
@@ -215,12 +214,10 @@ def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
 def _objection(spec: ParameterSpec, parameter: Parameter, locked: bool) -> Optional[str]:
     if locked and not spec.live:
         return ('{} cannot change while the node is configured; run "ros2 lifecycle set NODE '
-                'cleanup", set it, then configure again'.format(spec.name))
+                'deactivate", the same with "cleanup", set it, then "configure" and "activate"'
+                .format(spec.name))
     values = parameter.value if isinstance(parameter.value, (list, tuple)) else [parameter.value]
     for value in values:
         if spec.choices and value not in spec.choices and parameter.value != NO_NAMES:
             return '{} is {!r}, must be {}'.format(spec.name, value, spec.allowed)
-        # A range check lets NaN through.
-        if isinstance(value, float) and math.isnan(value):
-            return '{} is nan, must be {}'.format(spec.name, spec.allowed)
     return None

@@ -15,8 +15,8 @@ _INTRODUCTION = '''\
 <!-- Made by `python -m deid_ros.offboard.parameter_docs > docs/parameters.md`; do not edit. -->
 
 *Live* parameters may change while frames flow; each frame is treated by one whole set of values.
-The others need `ros2 lifecycle set /deid cleanup` first. A value that is not allowed is refused
-with a sentence that names it; at start it ends the node.
+The others need `ros2 lifecycle set /deid deactivate` and then `cleanup` first. A value that is not
+allowed is refused with a sentence that names it; at start it ends the node.
 
 | parameter | default | allowed | live | meaning |
 |---|---|---|---|---|

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deid_ros.core.encodings import supported
+from deid_ros.core.errors import CodecError
 from deid_ros.core.faces import Region
 from deid_ros.core.image_codec import encode_jpeg, open_image
 
@@ -357,6 +358,11 @@ def test_jpeg_keeps_its_kind_and_shows_the_treated_pixels(kind: str) -> None:
     # Blocks of 16 pixels that the region fills; readers mix the color of their outermost pixels.
     assert written[18:30, 18:30].max() < 16
     assert np.abs(written[:, 48:].astype(int) - original[:, 48:]).mean() < 5
+
+
+def test_an_image_too_large_for_a_jpeg_gives_no_empty_file() -> None:
+    with pytest.raises(CodecError, match='70000 × 1'):
+        encode_jpeg(np.zeros((1, 70000, 3), np.uint8), 90)
 
 
 def test_jpeg_quality_sets_size_and_likeness() -> None:

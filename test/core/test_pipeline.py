@@ -113,6 +113,19 @@ def test_the_original_does_not_shine_through_where_faces_overlap(first: Box, sec
     assert (both.bgr[overlap] < 255).all()
 
 
+@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('first', ['large', 'small'])
+def test_a_small_box_inside_a_face_does_not_weaken_its_treatment(method: str, first: str) -> None:
+    # Detectors see a second, smaller face in a large one. Blurred as little as its own size asks
+    # for, it would show a part of the large one again.
+    large, small = Box(10, 0, 60, 64), Box(32, 24, 16, 16)
+    message = messages.encode_bgr('bgr8', messages.smooth_bgr(WIDTH, HEIGHT, seed=1))
+    alone = pipeline(method, large).process(message, SETTINGS)
+    boxes = (large, small) if first == 'large' else (small, large)
+    both = pipeline(method, *boxes).process(message, SETTINGS)
+    np.testing.assert_array_equal(both.bgr, alone.bgr)
+
+
 def test_small_faces_go_to_the_fallback_and_every_face_gets_its_own_patch() -> None:
     boxes = [Box(4, 4, 30, 9), Box(50, 4, 9, 30), Box(70, 40, 9, 9), Box(10, 40, 10, 10)]
     large, small = FlatAnonymizer('large', 10), FlatAnonymizer('small', 20)

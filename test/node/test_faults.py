@@ -207,6 +207,37 @@ def test_a_hanging_detector_is_an_error(make_rig, detector, monkeypatch):
     assert status.level == b'\x02'
 
 
+def test_a_frame_that_outlives_its_activation_never_comes_out(make_rig, detector, monkeypatch):
+    monkeypatch.setattr(deid_node, '_STOP_TIMEOUT', 0.1)
+    detector.delay = 1.5
+    rig = make_rig()
+    safe = rig.peer.listen_to_images()
+    camera = rig.peer.camera()
+    rig.peer.wait_for_subscriber(camera)
+    worker = rig.node._worker
+    camera.publish(image_message(noise(), stamp=1))
+    wait_until(lambda: worker.busy_seconds > 0, 'the frame is not worked on')
+    assert rig.node.trigger_deactivate().name == 'SUCCESS'
+    detector.delay = 0.0
+    assert rig.node.trigger_activate().name == 'SUCCESS'
+    wait_until(lambda: not worker._thread.is_alive(), 'the frame is still worked on')
+    wait_until(lambda: camera.publish(image_message(noise(), stamp=2)) or time.sleep(0.05)
+               or 2 in safe.stamps(), 'no image after activating again')
+    assert 1 not in safe.stamps()
+
+
+def test_what_prevents_activation_is_said(make_rig):
+    rig = make_rig(activate=False, **{
+        'qos_overrides./deid/camera/image_raw.publisher.reliability': 'perhaps'})
+    assert rig.node.trigger_configure().name == 'SUCCESS'
+    assert rig.node.trigger_activate().name == 'FAILURE'
+    status = rig.node._node_status()
+    assert status.level == b'\x02'
+    assert 'cannot activate' in status.message
+    assert 'perhaps' in status.message
+    assert rig.node.count_publishers('/deid/camera/image_raw') == 0
+
+
 def test_another_type_on_the_topic_is_explained(make_rig):
     rig = make_rig()
     rig.peer.listen_to_images()

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The demo's command line, and the node's process."""
 
-
 import pytest
 
 from deid_ros.offboard.demo import __main__ as demo
+from deid_ros.offboard.node_process import NodeProcessError
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,15 @@ def test_a_wrong_source_is_explained(arguments, sentence, tmp_path, monkeypatch,
     assert demo.main(arguments) == 1
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / 'demo').exists()
+
+
+def test_a_node_that_ends_is_explained(monkeypatch, capsys):
+    def end(options):
+        raise NodeProcessError('The node ended by itself with exit status 2.')
+
+    monkeypatch.setattr(demo, '_run', end)
+    assert demo.main([]) == 1
+    assert capsys.readouterr().err == 'demo: The node ended by itself with exit status 2.\n'
 
 
 @pytest.mark.parametrize('arguments', [

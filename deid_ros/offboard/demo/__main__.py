@@ -25,6 +25,7 @@ from deid_ros.offboard.demo.simulated_camera import SimulatedCamera
 from deid_ros.offboard.demo.source import FrameSource
 from deid_ros.offboard.demo.video import VideoFile
 from deid_ros.offboard.node_process import (
+    NodeProcessError,
     make_room_for_images,
     node_command,
     running,
@@ -32,8 +33,8 @@ from deid_ros.offboard.node_process import (
 
 DESCRIPTION = (
     'Fly a camera past portraits, send its images over DDS through the node deid, and check that '
-    'nobody can be recognized in what comes out. Writes before_after.png and anonymized_bag/ '
-    '(rosbag2, mcap).')
+    'nobody can be recognized in what comes out. Writes before_after.png (it shows the originals, '
+    'too) and anonymized_bag/ (rosbag2, mcap).')
 DEFAULT_RATE = 15.0
 MOST_PROBLEMS = 10
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _isolate()
     try:
         problems = _run(options)
-    except (DemoError, ConfigurationError, OSError) as error:
+    except (DemoError, NodeProcessError, ConfigurationError, OSError) as error:
         problems = [str(error)]
     except KeyboardInterrupt:
         problems = ['interrupted']
