@@ -3,6 +3,7 @@
 """The node `deid`: camera topics in, anonymized camera topics out."""
 
 import json
+import signal
 import sys
 import threading
 import traceback
@@ -17,10 +18,11 @@ from rclpy.exceptions import (
     InvalidParameterValueException,
     NameValidationException,
 )
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy
+from rclpy.signals import SignalHandlerOptions
 from rclpy.validate_full_topic_name import validate_full_topic_name
 from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
@@ -41,6 +43,9 @@ from deid_ros.node.worker import NewestFrameWorker
 # How often the graph is looked at for new publishers and subscribers, in seconds.
 _GRAPH_PERIOD = 0.25
 _DIAGNOSTICS_PERIOD = 1.0
+# What tells the node to stop, and how often it looks for that, in seconds.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNAL_PERIOD = 0.2
 # For the frame at work when the node is told to stop; dlib's network takes seconds on a CPU.
 _STOP_TIMEOUT = 10.0
 
@@ -232,8 +237,7 @@ class DeidNode(LifecycleNode):
         result = parameters.check(changes, locked=work is not None)
         if not result.successful or work is None:
             return result
-        values = dict(self._values)
-        values.update((change.name, change.value) for change in changes if change.name in values)
+        values = parameters.changed(self._values, changes)
         pipeline = work.pipeline
         try:
             if values['deid.method'] != pipeline.anonymizer.name:
@@ -286,20 +290,30 @@ class DeidNode(LifecycleNode):
 
 def main(args: Optional[List[str]] = None) -> int:
     """Run the node until it is told to stop; return the exit code."""
-    rclpy.init(args=args)
+    # rclpy's own handlers end the context at once, under a frame that is being published, and a
+    # second signal (a terminal and `ros2 launch` each send one) would cut the cleaning up short.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    stop = threading.Event()
+    for number in _SIGNALS:
+        signal.signal(number, lambda *_: stop.set())
     try:
         node = DeidNode()
     except (InvalidParameterValueException, InvalidParameterTypeException) as error:
         print('deid_node: {}'.format(error), file=sys.stderr)
         rclpy.try_shutdown()
         return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=_SIGNAL_PERIOD)
+    except ExternalShutdownException:
         pass
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
+        for number in _SIGNALS:  # Python takes its handlers back before the process ends.
+            signal.signal(number, signal.SIG_IGN)
     return 0
 
 

@@ -22,8 +22,9 @@ from deid_ros.core.detection import DETECTORS
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import PipelineSettings
 
-# rclpy cannot tell an empty array's type, so a list without entries is declared as "not set".
-UNSET_LIST: Tuple[str, ...] = ()
+# A list without entries. rclpy cannot tell an empty array's type, and with a parameter that is
+# declared but not set it answers `ros2 param dump` with nothing at all.
+NO_NAMES = ['']
 
 
 class ParameterSpec(NamedTuple):
@@ -74,7 +75,7 @@ PARAMETERS = (
         'every pixel black (mask_frame). A frame that cannot even be opened is always dropped.',
         True, choices=ON_FAILURE),
     ParameterSpec(
-        'allowed_raw_subscribers', UNSET_LIST,
+        'allowed_raw_subscribers', NO_NAMES,
         'Names of nodes (/namespace/name) that may subscribe to the raw images without a warning '
         'in the diagnostics.', True),
     ParameterSpec(
@@ -84,13 +85,13 @@ PARAMETERS = (
     ParameterSpec(
         'detector.type', 'centerface', 'Face detector.', choices=tuple(sorted(DETECTORS))),
     ParameterSpec(
-        'detector.ensemble', UNSET_LIST,
+        'detector.ensemble', NO_NAMES,
         'Several detectors whose faces are united; takes the place of detector.type. Slow: for '
         'recordings.', choices=tuple(sorted(DETECTORS))),
     ParameterSpec(
         'detector.confidence_threshold', 0.0,
         "Least score of a face. Lower finds more faces and more that are none. 0: the detector's "
-        'own default.', True, 0.0, 1.0),
+        'own default.', True, 0.0, 0.9),
     ParameterSpec(
         'detector.width', 640,
         'Images wider than this, in pixels, are shrunk for the detector. Larger finds smaller '
@@ -124,13 +125,19 @@ def declare(node: Node) -> None:
         names the parameter, the value and what is allowed.
     """
     for spec in PARAMETERS:
-        default = Parameter.Type.STRING_ARRAY if spec.default == UNSET_LIST else spec.default
-        node.declare_parameter(spec.name, default, _descriptor(spec))
+        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
 
 
 def read(node: Node) -> Dict[str, Any]:
     """Return the values of all parameters by name."""
-    return {spec.name: _value(node, spec) for spec in PARAMETERS}
+    return {name: _value(node.get_parameter(name)) for name in _BY_NAME}
+
+
+def changed(values: Dict[str, Any], changes: Sequence[Parameter]) -> Dict[str, Any]:
+    """Return the values that `read` gave with `changes` made; other nodes' parameters are left."""
+    result = dict(values)
+    result.update((change.name, _value(change)) for change in changes if change.name in _BY_NAME)
+    return result
 
 
 def check(parameters: Sequence[Parameter], locked: bool) -> SetParametersResult:
@@ -162,11 +169,9 @@ def detector_names(values: Dict[str, Any]) -> List[str]:
     return list(values['detector.ensemble']) or [values['detector.type']]
 
 
-def _value(node: Node, spec: ParameterSpec) -> Any:
-    if spec.default == UNSET_LIST:
-        return node.get_parameter_or(
-            spec.name, Parameter(spec.name, Parameter.Type.STRING_ARRAY, [])).value or []
-    return node.get_parameter(spec.name).value
+def _value(parameter: Parameter) -> Any:
+    value = parameter.value
+    return [entry for entry in value if entry] if isinstance(value, (list, tuple)) else value
 
 
 def _descriptor(spec: ParameterSpec) -> ParameterDescriptor:
@@ -189,7 +194,7 @@ def _objection(spec: ParameterSpec, parameter: Parameter, locked: bool) -> Optio
                 'cleanup", set it, then configure again'.format(spec.name))
     values = parameter.value if isinstance(parameter.value, (list, tuple)) else [parameter.value]
     for value in values:
-        if spec.choices and value is not None and value not in spec.choices:
+        if spec.choices and value not in spec.choices and parameter.value != NO_NAMES:
             return '{} is {!r}, must be {}'.format(spec.name, value, spec.allowed)
         # A range check lets NaN through.
         if isinstance(value, float) and math.isnan(value):

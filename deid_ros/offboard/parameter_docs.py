@@ -7,7 +7,7 @@ Use: `python -m deid_ros.offboard.parameter_docs > docs/parameters.md`
 
 from typing import Any
 
-from deid_ros.node.parameters import PARAMETERS, UNSET_LIST, ParameterSpec
+from deid_ros.node.parameters import NO_NAMES, PARAMETERS, ParameterSpec
 
 _INTRODUCTION = '''\
 # Parameters of the node `deid`
@@ -34,8 +34,8 @@ def _row(spec: ParameterSpec) -> str:
 
 
 def _default(value: Any) -> str:
-    if value == UNSET_LIST:
-        return 'not set'
+    if value == NO_NAMES:
+        return 'none'
     if isinstance(value, bool):
         return f'`{str(value).lower()}`'
     return f'`{value}`' if value != '' else 'empty'

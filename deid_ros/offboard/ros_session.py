@@ -24,13 +24,21 @@ def spinning_node(name: str) -> Iterator[Node]:
     node = rclpy.create_node(name)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name='executor')
+    stop = threading.Event()
+
+    def spin() -> None:
+        # Not executor.spin(): shutting that down while a callback runs can raise in its thread.
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.1)
+
+    thread = threading.Thread(target=spin, name='executor')
     thread.start()
     try:
         yield node
     finally:
-        executor.shutdown()
+        stop.set()
         thread.join()
+        executor.shutdown()
         node.destroy_node()
         rclpy.try_shutdown()
 

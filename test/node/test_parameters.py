@@ -21,7 +21,7 @@ BAD_VALUES = [
     ('jpeg_quality', 0, '1', '100'),
     ('jpeg_quality', 101, '1', '100'),
     ('max_rate', -1.0, '0.0', '1000.0'),
-    ('detector.confidence_threshold', 1.01, '0.0', '1.0'),
+    ('detector.confidence_threshold', 0.95, '0.0', '0.9'),
     ('detector.width', -1, '0', '8192'),
     ('deid.min_face_size', 5000, '0', '1024'),
     ('on_failure', 'publish', 'drop', 'mask_frame'),
@@ -68,7 +68,7 @@ def test_each_entry_of_a_list_is_checked(make_rig):
 def test_what_needs_a_reload_is_refused_while_configured(make_rig):
     rig = make_rig()
     for spec in parameters.PARAMETERS:
-        if spec.live or spec.default == parameters.UNSET_LIST:
+        if spec.live or spec.default == parameters.NO_NAMES:
             continue
         value = rig.node.get_parameter(spec.name).value
         result = rig.node.set_parameters([Parameter(spec.name, value=value)])[0]

@@ -50,7 +50,7 @@ def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:
     if patch.pixels.shape != shape + (3,) or patch.pixels.dtype != np.uint8:
         raise AnonymizationError('patch pixels are {} {}, must be {} uint8'.format(
             patch.pixels.shape, patch.pixels.dtype, shape + (3,)))
-    if patch.alpha.shape != shape or not np.issubdtype(patch.alpha.dtype, np.floating):
+    if patch.alpha.shape != shape or patch.alpha.dtype != np.float32:
         raise AnonymizationError('patch alpha is {} {}, must be {} float32'.format(
             patch.alpha.shape, patch.alpha.dtype, shape))
     # Written so that NaN fails it too.

@@ -15,8 +15,10 @@ from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.errors import AnonymizationError
 from deid_ros.core.faces import Face, region_of
 
-# A face of 64 px blurred with sigma 9 is never recognized by dlib (distance below 0.6 in 0.2 % of
-# CelebA faces, with sigma 5 in 10 %). 0.2 of the face's size is sigma 12.8 there.
+# With these strengths dlib takes 0 % (blur), 0.3 % (pixelate) and 0.3 % (mask) of 338 CelebA faces
+# for the person they were (distance at most 0.6), and finds a face in 0, 1 and 0 of them. That of
+# the mask, which keeps nothing of a face, is what hair and clothes around it tell: there is no
+# less. Blurred with 5/64 of the face's size instead, 10 % are recognized.
 _BLUR_SIGMA = 0.2
 # Squares across a face.
 _PIXELATE_SQUARES = 6

@@ -39,6 +39,8 @@ class YuNet(Detector):
             raise ConfigurationError(
                 f'The detector yunet needs OpenCV 4.8 or newer, this is {cv2.__version__}. Install '
                 "it with: pip install 'opencv-python-headless>=4.8,<5', or use centerface.")
+        if not model_path:
+            raise ConfigurationError(f'The detector yunet needs a network file. {ADVICE}')
         content = read_model(pathlib.Path(model_path), ADVICE)
         try:
             self._network = _load(with_fixed_input(content, (1, 3, 320, 320)))

@@ -12,6 +12,7 @@ import numpy as np
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.faces import Box
 from deid_ros.offboard.demo.errors import DemoError
+from deid_ros.offboard.demo.source import GROUND_TRUTH_THRESHOLD
 from deid_ros.offboard.packaged import packaged_file
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
@@ -82,7 +83,7 @@ def load_portraits(files: Sequence[pathlib.Path]) -> list[Portrait]:
             continue
         # Before the search, so that the faces found are as large as they hang on the wall.
         image = _resized(image, min(1.0, _PICTURE_HEIGHTS[1] / image.shape[0]))
-        faces = [face.box for face in detector.detect(image)]
+        faces = [face.box for face in detector.detect(image, GROUND_TRUTH_THRESHOLD)]
         if faces:
             portraits.append(Portrait(image, faces))
         if len(portraits) == MOST_PICTURES:

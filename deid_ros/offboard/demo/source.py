@@ -8,6 +8,10 @@ import numpy as np
 
 from deid_ros.core.faces import Box
 
+#: Of dlib's frontal detector where it tells which faces are there: the one it was made with, which
+#: gives no false alarms. (As a detector of the node it is set to find more.)
+GROUND_TRUTH_THRESHOLD = 0.0
+
 
 class FrameSource(Protocol):
     """Frames that can be asked for again, so that nobody needs to keep them."""

@@ -11,6 +11,7 @@ import numpy as np
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.faces import Box
 from deid_ros.offboard.demo.errors import DemoError
+from deid_ros.offboard.demo.source import GROUND_TRUTH_THRESHOLD
 
 _USUAL_RATE = 25.0  # for files that do not tell
 
@@ -53,7 +54,8 @@ class VideoFile:
 
     def faces(self, index: int) -> list[Box]:
         """Return the boxes of the faces that lie wholly inside a frame."""
-        boxes = [face.box for face in self._detector.detect(self.frame(index))]
+        boxes = [face.box for face in self._detector.detect(
+            self.frame(index), GROUND_TRUTH_THRESHOLD)]
         return [box for box in boxes if box.x >= 0 and box.y >= 0
                 and box.x + box.width <= self.width and box.y + box.height <= self.height]
 
