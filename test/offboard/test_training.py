@@ -5,9 +5,11 @@
 import csv
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip('sklearn')
 torch = pytest.importorskip('torch')
@@ -17,11 +19,12 @@ from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.training import views  # noqa: E402
-from deid_ros.offboard.training.export import export  # noqa: E402
+from deid_ros.offboard.training.export import MODES_FILE, export  # noqa: E402
 from deid_ros.offboard.training.recipe import Augmentation, load_recipe  # noqa: E402
 from deid_ros.offboard.training.stages import TrainingData, read_labels, train  # noqa: E402
 from deid_ros.offboard.training.trainer import CHECKPOINT, CURVE  # noqa: E402
 
+_REPOSITORY = Path(__file__).resolve().parents[2]
 _CPU = torch.device('cpu')
 _PLAIN = '''
 stage: autoencoder
@@ -158,6 +161,23 @@ def test_encoder_without_its_base_is_an_error(tmp_path, data):
                                                           **_FULLY_CONNECTED))
     with pytest.raises(FileNotFoundError, match='train the recipe plain first'):
         train(recipe, data, tmp_path, device=_CPU)
+
+
+def test_shipped_modes_are_made_of_what_the_shipped_recipes_train():
+    recipes = {path.stem: load_recipe(path)
+               for path in (_REPOSITORY / 'config' / 'training').glob('*.yaml')}
+    modes = yaml.safe_load((_REPOSITORY / 'models' / MODES_FILE).read_text(encoding='utf-8'))
+    assert set(modes) == {'reconstruct', 'cluster', 'attribute', 'neighbour', 'cell'}
+    for mode in modes.values():
+        for variant in mode['apply'].values():
+            for name in [variant['encoder'], *mode['networks']]:
+                recipe, role = name.split('/')
+                assert role in recipes[recipe].networks()
+                assert recipes[recipe].color == mode['color']
+    for recipe in recipes.values():
+        if recipe.base is not None:
+            assert recipes[recipe.base].widths == recipe.widths
+            assert recipes[recipe.base].color == recipe.color
 
 
 class _Harmful:
