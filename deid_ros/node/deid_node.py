@@ -289,6 +289,8 @@ class DeidNode(LifecycleNode):
             problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
         else:
             problems += diagnostics.worker_problems(worker.busy_seconds)
+        if work.pipeline.anonymizer.weakness:
+            problems.append((DiagnosticStatus.WARN, work.pipeline.anonymizer.weakness))
         if not self._enabled:
             problems.append((DiagnosticStatus.WARN, 'disabled by ~/enable: nothing is published'))
         pipeline = work.pipeline

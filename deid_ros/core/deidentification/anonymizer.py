@@ -17,6 +17,8 @@ class Anonymizer:
     name = ''
     #: Where it runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: Why it does not hide well who people are, for a warning; empty where it does.
+    weakness = ''
     #: SHA-256 of each model file in use, by file name, for the provenance record.
     model_hashes: Dict[str, str] = {}
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from deid_ros.core.backends import make_backend
-from deid_ros.core.compositing import Patch
+from deid_ros.core.compositing import Patch, composite
 from deid_ros.core.deidentification import alignment
 from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
 from deid_ros.core.deidentification.anonymizer import Anonymizer
@@ -22,6 +22,8 @@ from deid_ros.core.resources import models_directory
 
 # A face with less of it inside the image would be completed with its border, which is no face.
 _LEAST_INSIDE = 0.85
+# A mode that leaves more people recognizable than this, by its measured DEID, comes with a warning.
+_LEAST_DEID = 90.0
 # A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
 _CHROMA_SIGMA = 0.08
 # Blur between the face's box and the grown box: σ as a share of the box's height.
@@ -61,6 +63,16 @@ def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
     return patch._replace(pixels=np.rint(pixels).astype(np.uint8))
 
 
+def _weakness(store: ModelStore, shift_mode: str, shift_apply: str) -> str:
+    measured = store.measures.get('{}/{}'.format(shift_mode, shift_apply), {}).get('DEID')
+    if measured is None:
+        return 'how well shift mode {} hides people was never measured'.format(shift_mode)
+    if measured[0] < _LEAST_DEID:
+        return 'shift mode {} leaves {:.0f} % of the people recognizable'.format(
+            shift_mode, 100 - measured[0])
+    return ''
+
+
 class AutoencoderAnonymizer(Anonymizer):
     """Gives every face a new identity (P. Nousi et al., sections 3 and 4).
 
@@ -86,7 +98,9 @@ class AutoencoderAnonymizer(Anonymizer):
         :param align: whether to turn faces upright, where there are landmarks.
         :raises ConfigurationError: when any of it is unknown, missing or damaged.
         """
-        chain = load_chain(ModelStore(models or str(models_directory())), shift_mode, shift_apply)
+        store = ModelStore(models or str(models_directory()))
+        chain = load_chain(store, shift_mode, shift_apply)
+        self.weakness = _weakness(store, shift_mode, shift_apply)
         self._backend = make_backend(backend, chain)
         self._default_alpha = chain.alpha
         self.device = self._backend.device
@@ -128,7 +142,9 @@ class AutoencoderAnonymizer(Anonymizer):
         new_faces = self._backend.run(np.stack(
             [face if self._backend.color else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
              for face in originals]))
-        blurred = [_lighter_outside(patch, bgr, face) for patch, face
+        # Where two faces are close, the lighter blur around one must not show the other again.
+        hidden = composite(bgr, self._blur.anonymize(bgr, faces, 0.0))
+        blurred = [_lighter_outside(patch, hidden, face) for patch, face
                    in zip(self._blur.anonymize(bgr, faces, box_margin), faces)]
         return [self._laid_over(patch, self._toned(new, original), square)
                 for patch, new, original, square in zip(blurred, new_faces, originals, squares)]

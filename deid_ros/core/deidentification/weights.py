@@ -44,6 +44,8 @@ class ModelStore:
                 content = json.load(file)
             self.entries = content['files']  # type: Dict[str, Dict[str, Any]]
             self.modes = content['modes']  # type: Dict[str, Dict[str, Any]]
+            #: By mode/way: each measure as [percent, low, high] of its 95 % interval.
+            self.measures = content.get('measures', {})  # type: Dict[str, Dict[str, Any]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ConfigurationError(
                 f'{path} cannot be read as the list of models: {error!r}') from error
