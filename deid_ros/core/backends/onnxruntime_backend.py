@@ -4,6 +4,7 @@
 
 import os
 import tempfile
+from typing import Union
 
 import numpy as np
 import onnxruntime
@@ -21,19 +22,27 @@ def cache_directory() -> str:
     return os.path.join(base, 'deid_ros')
 
 
-def _cached_model(chain: Chain) -> str:
-    """Return the path of the chain's ONNX model, made when it is not there yet."""
+def _model(chain: Chain) -> Union[str, bytes]:
+    """Return the path of the chain's ONNX model in the cache, or the model where none can be kept.
+
+    It is made when it is not there yet.
+    """
     directory = cache_directory()
     path = os.path.join(directory, f'chain-{_FORMAT}-{chain.key}.onnx')
-    if not os.path.exists(path):
-        from deid_ros.core.backends.onnx_graph import build_model
+    if os.path.exists(path):
+        return path
+    from deid_ros.core.backends.onnx_graph import build_model
 
+    content = bytes(build_model(chain).SerializeToString())
+    try:
         os.makedirs(directory, exist_ok=True)
         # Written aside and then renamed: another process may want the same model right now.
         handle, partial = tempfile.mkstemp(dir=directory, suffix='.partial')
         with os.fdopen(handle, 'wb') as file:
-            file.write(build_model(chain).SerializeToString())
+            file.write(content)
         os.replace(partial, path)
+    except OSError:  # a home that cannot be written to, as in many containers
+        return content
     return path
 
 
@@ -44,7 +53,7 @@ class OnnxRuntimeBackend(Backend):
         super().__init__(chain)
         self._shifts = chain.shift is not None
         self._session = onnxruntime.InferenceSession(
-            _cached_model(chain), providers=['CPUExecutionProvider'])
+            _model(chain), providers=['CPUExecutionProvider'])
 
     def _infer(self, faces: np.ndarray) -> np.ndarray:
         inputs = {'faces': np.ascontiguousarray(faces)}

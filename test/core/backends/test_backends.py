@@ -189,3 +189,12 @@ def test_changed_weights_are_another_cached_model(tmp_path):
     make_backend('onnxruntime', chain)
     make_backend('onnxruntime', chain._replace(key='second'))
     assert len(list(tmp_path.rglob('*.onnx'))) == 2
+
+
+def test_home_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    backend = make_backend('onnxruntime', _chain('fully connected', None, 'chain'))
+    assert backend.run(_faces(2, False)).shape == (2, 64, 64)
