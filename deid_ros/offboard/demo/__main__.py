@@ -87,7 +87,6 @@ def _positive(text: str) -> float:
 def _isolate() -> None:
     """Keep to this machine and to a graph of its own: nobody else's nodes are disturbed."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-    os.environ['ROS_LOCALHOST_ONLY'] = '1'  # Humble's word for it
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
     make_room_for_images()
 
