@@ -140,17 +140,34 @@ class Rig:
         assert self.node.trigger_configure().name == 'SUCCESS'
         assert self.node.trigger_activate().name == 'SUCCESS'
 
+    def statuses(self, part: str = '') -> list[Any]:
+        """Return all diagnostic statuses whose name ends in `part`, oldest first."""
+        return [status for message in list(self._diagnostics) for status in message.status
+                if status.name.endswith(part or self.node.get_name())]
+
     def status(self, part: str = '') -> Any:
         """Return the newest diagnostic status whose name ends in `part`, or None."""
-        for message in reversed(self._diagnostics):
-            for status in message.status:
-                if status.name.endswith(part or self.node.get_name()):
-                    return status
-        return None
+        statuses = self.statuses(part)
+        return statuses[-1] if statuses else None
 
     def figures(self, part: str) -> dict[str, str]:
         status = self.status(part)
         return {value.key: value.value for value in status.values} if status else {}
+
+    def wait_until_settled(self, part: str) -> None:
+        """Wait until what was sent so far has arrived or is lost, and none of it still waits."""
+        known = len(self.statuses(part))
+
+        def is_settled() -> bool:
+            recent = [{value.key: value.value for value in status.values}
+                      for status in self.statuses(part)[known:][-3:]]
+            return len(recent) == 3 and all(
+                figures['received'] == recent[0]['received'] and int(figures['received']) == sum(
+                    int(figures[fate]) for fate in (
+                        'published', 'masked', 'withheld', 'superseded', 'skipped'))
+                for figures in recent)
+
+        wait_until(is_settled, f'frames of {part} still wait: {self.figures(part)}')
 
     def wait_for_figure(self, part: str, key: str, least: int = 1) -> None:
         wait_until(lambda: float(self.figures(part).get(key, 0)) >= least,

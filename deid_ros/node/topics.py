@@ -61,6 +61,7 @@ def all_camera_topics(images: Sequence[str], output_prefix: str, publish_compres
             owners[output] = camera.image
     for camera in cameras:
         if camera.image in owners:
-            raise ConfigurationError('image_topics: {} is an output of this node'.format(
-                camera.image))
+            raise ConfigurationError('image_topics: {} is an output of this node; remove it, or '
+                                     'change output_prefix, which is {!r}'.format(
+                                         camera.image, output_prefix))
     return cameras

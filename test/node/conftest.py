@@ -13,7 +13,9 @@ from deid_ros.node import deid_node
 
 
 @pytest.fixture
-def ros() -> Iterator[None]:
+def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    # Most tests wait for the diagnostics.
+    monkeypatch.setattr(deid_node, '_DIAGNOSTICS_PERIOD', 0.2)
     rclpy.init()
     yield
     rclpy.try_shutdown()

@@ -50,12 +50,17 @@ def run_through_fault(rig, camera, break_it, mend_it, reason):
         camera.publish(image_message(noise(), stamp=stamp))
         time.sleep(0.05)
     rig.wait_for_figure(CAMERA, reason)
+    # A faulty frame that waits is a sound one when its turn comes after the mending.
+    rig.wait_until_settled(CAMERA)
     mend_it()
     wait_until(lambda: camera.publish(image_message(noise(), stamp=7)) or 7 in safe.stamps(),
                'the node did not recover')
     wait_until(lambda: [report for report in reports
                         if json.loads(report.data)['status'] != 'published'],
                'no report of the fault')
+    for message in safe:
+        after = np.frombuffer(message.data, np.uint8).reshape(120, 160, 3)
+        assert np.abs(noise()[30:50, 50:60].astype(int) - after[30:50, 50:60]).mean() > 20
     return safe
 
 
@@ -129,7 +134,6 @@ def test_mask_frame_publishes_black_instead(make_rig, detector):
     for message in masked:
         assert not any(message.data)
         assert (message.height, message.width, message.step) == (120, 160, 480)
-    assert rig.status(CAMERA) is not None
 
 
 def malformed_images():
@@ -159,7 +163,7 @@ def test_a_malformed_image_never_comes_out(make_rig, message, on_failure):
     message.header.stamp.sec = 5
     wait_until(lambda: camera.publish(message) or time.sleep(0.05)
                or float(rig.figures(CAMERA).get('withheld', 0)) > 0, 'it was not counted')
-    assert rig.status(CAMERA).level == b'\x02'
+    assert b'\x02' in {status.level for status in rig.statuses(CAMERA)}
     wait_until(lambda: camera.publish(image_message(noise(), stamp=6)) or 6 in safe.stamps(),
                'the node did not recover')
     assert 5 not in safe.stamps()
@@ -201,9 +205,8 @@ def test_a_hanging_detector_is_an_error(make_rig, detector, monkeypatch):
     rig.peer.listen_to_images()
     camera = rig.peer.camera()
     rig.peer.wait_for_subscriber(camera)
-    camera.publish(image_message(noise()))
-    status = wait_until(lambda: (status := rig.status()) and 'hangs' in status.message and status,
-                        'no error')
+    status = wait_until(lambda: camera.publish(image_message(noise())) or (
+        (status := rig.status()) and 'hangs' in status.message and status), 'no error')
     assert status.level == b'\x02'
 
 
@@ -215,8 +218,8 @@ def test_a_frame_that_outlives_its_activation_never_comes_out(make_rig, detector
     camera = rig.peer.camera()
     rig.peer.wait_for_subscriber(camera)
     worker = rig.node._worker
-    camera.publish(image_message(noise(), stamp=1))
-    wait_until(lambda: worker.busy_seconds > 0, 'the frame is not worked on')
+    wait_until(lambda: worker.busy_seconds > 0 or camera.publish(image_message(noise(), stamp=1)),
+               'the frame is not worked on')
     assert rig.node.trigger_deactivate().name == 'SUCCESS'
     detector.delay = 0.0
     assert rig.node.trigger_activate().name == 'SUCCESS'

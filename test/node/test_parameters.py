@@ -44,6 +44,20 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(
     assert rig.node.get_parameter(name).value == before
 
 
+def test_a_refused_value_does_not_reach_the_frames(make_rig):
+    rig = make_rig()
+    work, values = rig.node._work, rig.node._values
+    for name, value, _, _ in [*BAD_VALUES, ('use_sim_time', 'yes', '', ''),
+                              ('deid.box_margin', None, '', '')]:
+        bad = Parameter(name, value=value)
+        # The others are refused with it.
+        good = Parameter('always_process', value=True)
+        assert not rig.node.set_parameters_atomically([good, bad]).successful, name
+        assert not rig.node.set_parameters([bad])[0].successful, name
+    assert rig.node._work is work
+    assert rig.node._values is values
+
+
 @pytest.mark.parametrize(('name', 'value', 'one_end', 'other_end'), BAD_VALUES)
 def test_a_bad_value_at_start_ends_the_node(make_rig, name, value, one_end, other_end):
     with pytest.raises(InvalidParameterValueException) as error:
