@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`contact_sheet`: originals and new faces side by side, for every mode, to look at closely.
 
-The sheets show real faces if the source does: they are made to be looked at, not to be kept.
+Faces that the chain cannot treat are blurred, as by the pipeline. The sheets show the original
+faces beside the new ones: they are made to be looked at, not to be kept.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import numpy as np
 from deid_ros.core.compositing import composite
 from deid_ros.core.deidentification.alignment import BOX_MAPPINGS, crop
 from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer
+from deid_ros.core.deidentification.simple import Blur
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.detection import DETECTORS, make_detector
 from deid_ros.core.errors import ConfigurationError
@@ -64,9 +66,12 @@ def main(arguments: list[str] | None = None) -> None:
         if index % options.every or len(rows) >= options.rows:
             continue
         height, width = frame.shape[:2]
-        faces = [face for face in detector.detect(frame) if face.box.height >= options.min_size
+        found = detector.detect(frame)
+        faces = [face for face in found if face.box.height >= options.min_size
                  and anonymizers[0].can_treat(face, width, height) is None]
-        results = [composite(frame, anonymizer.anonymize(frame, faces, options.box_margin))
+        others = [face for face in found if all(face is not treated for treated in faces)]
+        blurred = composite(frame, Blur().anonymize(frame, others, options.box_margin))
+        results = [composite(blurred, anonymizer.anonymize(frame, faces, options.box_margin))
                    for anonymizer in anonymizers]
         rows += [_row([frame, *results], face) for face in faces]
         if not index:

@@ -91,6 +91,18 @@ def load_run(runs: Path, name: str, role: str, recipe: Recipe) -> nn.Sequential:
     return module.eval()
 
 
+def _start_at_full_scale(module: nn.Sequential) -> None:
+    """Start convolutions so that values keep their scale (He et al.).
+
+    torch's own start shrinks them in each layer; networks that give nearly what they take would
+    spend their few epochs on growing again.
+    """
+    for layer in module:
+        if isinstance(layer, nn.Conv2d) and layer.bias is not None:
+            nn.init.kaiming_normal_(layer.weight, nonlinearity='relu')
+            nn.init.zeros_(layer.bias)
+
+
 def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
              centres: np.ndarray | None) -> np.ndarray:
     identities = data.faces.identities
@@ -136,6 +148,8 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     torch.manual_seed(recipe.seed)
     modules = OrderedDict((role, module_of(layers)) for role, layers in recipe.networks().items())
     faces = views.planes(data.faces.pixels, recipe.color)
+    if recipe.stage in ('deblurrer', 'smoothener'):
+        _start_at_full_scale(modules[recipe.stage])
     plain = None
     centres = None
     if recipe.stage == 'encoder':
