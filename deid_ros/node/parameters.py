@@ -18,7 +18,7 @@ from rclpy.parameter import Parameter
 
 from deid_ros.core.backends import BACKENDS
 from deid_ros.core.deidentification import METHODS, SIMPLE_ANONYMIZERS, ChainOptions
-from deid_ros.core.deidentification.chain import SHIFT_APPLY
+from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY
 from deid_ros.core.detection import DETECTORS
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import PipelineSettings
@@ -38,12 +38,16 @@ class ParameterSpec(NamedTuple):
     minimum: Any = None
     maximum: Any = None
     choices: Tuple[str, ...] = ()
+    #: For numbers of which 0 has a meaning of its own.
+    least_above_zero: int = 0
 
     @property
     def allowed(self) -> str:
         """Return the allowed values as words, empty where anything goes."""
         if self.choices:
             return 'one of ' + ', '.join(self.choices)
+        if self.least_above_zero:
+            return '0, or {} to {}'.format(self.least_above_zero, self.maximum)
         if self.minimum is not None:
             return '{} to {}'.format(self.minimum, self.maximum)
         return ''
@@ -96,7 +100,7 @@ PARAMETERS = (
     ParameterSpec(
         'detector.width', 640,
         'Images wider than this, in pixels, are shrunk for the detector. Larger finds smaller '
-        'faces and takes longer. 0: never shrink.', True, 0, 8192),
+        'faces and takes longer. 0: never shrink.', True, 0, 8192, least_above_zero=64),
     ParameterSpec(
         'detector.model_path', '',
         'Model file of the detector, for those that need one of yours (yunet).'),
@@ -108,9 +112,10 @@ PARAMETERS = (
         'deid.shift_mode', 'cluster',
         'How the autoencoder changes an identity; one of the modes in models/models.json.', True),
     ParameterSpec(
-        'deid.shift_apply', 'finetuned',
+        'deid.shift_apply', AUTO,
         'Whether the identity is changed by an encoder trained for it, or by shifting the plain '
-        "encoder's latent at run time.", True, choices=SHIFT_APPLY),
+        "encoder's latent at run time. auto: the shift mode's own way.", True,
+        choices=(AUTO,) + SHIFT_APPLY),
     ParameterSpec(
         'deid.alpha', 0.0,
         'Strength of the change with deid.shift_apply runtime; low values do not hide who it is. '
@@ -219,5 +224,7 @@ def _objection(spec: ParameterSpec, parameter: Parameter, locked: bool) -> Optio
     values = parameter.value if isinstance(parameter.value, (list, tuple)) else [parameter.value]
     for value in values:
         if spec.choices and value not in spec.choices and parameter.value != NO_NAMES:
+            return '{} is {!r}, must be {}'.format(spec.name, value, spec.allowed)
+        if value and spec.least_above_zero and value < spec.least_above_zero:
             return '{} is {!r}, must be {}'.format(spec.name, value, spec.allowed)
     return None

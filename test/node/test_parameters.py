@@ -23,6 +23,7 @@ BAD_VALUES = [
     ('max_rate', -1.0, '0.0', '1000.0'),
     ('detector.confidence_threshold', 0.95, '0.0', '0.9'),
     ('detector.width', -1, '0', '8192'),
+    ('detector.width', 63, '64', '8192'),
     ('deid.min_face_size', 5000, '0', '1024'),
     ('on_failure', 'publish', 'drop', 'mask_frame'),
     ('deid.method', 'nothing', 'blur', 'pixelate'),

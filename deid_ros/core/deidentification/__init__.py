@@ -20,7 +20,7 @@ class ChainOptions(NamedTuple):
     """What the autoencoder chain needs to know; see `AutoencoderAnonymizer`."""
 
     shift_mode: str = 'cluster'
-    shift_apply: str = 'finetuned'
+    shift_apply: str = 'auto'
     backend: str = 'onnxruntime'
     #: Whose boxes the faces have, as detectors draw them differently.
     detector: str = 'centerface'

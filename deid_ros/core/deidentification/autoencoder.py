@@ -13,7 +13,7 @@ from deid_ros.core.compositing import Patch, composite
 from deid_ros.core.deidentification import alignment
 from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
 from deid_ros.core.deidentification.anonymizer import Anonymizer
-from deid_ros.core.deidentification.chain import load_chain
+from deid_ros.core.deidentification.chain import AUTO, load_chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.simple import Blur
 from deid_ros.core.deidentification.weights import ModelStore
@@ -63,13 +63,12 @@ def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
     return patch._replace(pixels=np.rint(pixels).astype(np.uint8))
 
 
-def _weakness(store: ModelStore, shift_mode: str, shift_apply: str) -> str:
-    measured = store.measures.get('{}/{}'.format(shift_mode, shift_apply), {}).get('DEID')
+def _weakness(store: ModelStore, name: str) -> str:
+    measured = store.measures.get(name, {}).get('DEID')
     if measured is None:
-        return 'how well shift mode {} hides people was never measured'.format(shift_mode)
+        return 'how well {} hides people was never measured'.format(name)
     if measured[0] < _LEAST_DEID:
-        return 'shift mode {} leaves {:.0f} % of the people recognizable'.format(
-            shift_mode, 100 - measured[0])
+        return '{} leaves {:.0f} % of the people recognizable'.format(name, 100 - measured[0])
     return ''
 
 
@@ -84,14 +83,15 @@ class AutoencoderAnonymizer(Anonymizer):
 
     name = 'autoencoder'
 
-    def __init__(self, shift_mode: str = 'cluster', shift_apply: str = 'finetuned',
+    def __init__(self, shift_mode: str = 'cluster', shift_apply: str = AUTO,
                  backend: str = 'onnxruntime', models: Optional[str] = None,
                  box_mapping: BoxMapping = TIGHT, align: bool = True) -> None:
         """Load the chain.
 
         :param shift_mode: how identities change: `reconstruct`, `cluster`, `attribute`,
             `neighbour` or `cell`.
-        :param shift_apply: `finetuned`, or `runtime`, which allows to change `alpha`.
+        :param shift_apply: `finetuned`; `runtime`, which allows to change `alpha`; or `auto`, the
+            mode's own way.
         :param backend: `onnxruntime` or `torch`.
         :param models: folder with `models.json`; None for the one that comes with the package.
         :param box_mapping: of the detector that finds the faces.
@@ -100,7 +100,7 @@ class AutoencoderAnonymizer(Anonymizer):
         """
         store = ModelStore(models or str(models_directory()))
         chain = load_chain(store, shift_mode, shift_apply)
-        self.weakness = _weakness(store, shift_mode, shift_apply)
+        self.weakness = _weakness(store, chain.name)
         self._backend = make_backend(backend, chain)
         self._default_alpha = chain.alpha
         self.device = self._backend.device

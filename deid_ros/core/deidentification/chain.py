@@ -17,6 +17,8 @@ from deid_ros.core.deidentification.weights import ModelStore, Network
 from deid_ros.core.errors import ConfigurationError
 
 SHIFT_APPLY = ('finetuned', 'runtime')
+#: The way that `models.json` names as the mode's own.
+AUTO = 'auto'
 
 
 class RuntimeShift(NamedTuple):
@@ -36,12 +38,14 @@ class RuntimeShift(NamedTuple):
 class Chain(NamedTuple):
     """What a backend runs.
 
+    `name`: mode and way, as in `cluster/runtime`.
     `color`: BGR faces, else luminance. `networks`: encoder, decoder, deblurrer, smoothener.
     `shift`: between encoder and decoder, with `alpha` as its default strength; None where the
     encoder shifts by itself. `key`: a hash of all of it, for files derived from the chain.
     `hashes`: SHA-256 of each file of weights in use, by file name.
     """
 
+    name: str
     color: bool
     networks: List[Network]
     shift: Optional[RuntimeShift]
@@ -50,19 +54,23 @@ class Chain(NamedTuple):
     hashes: Dict[str, str]
 
 
-def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = 'finetuned') -> Chain:
+def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = AUTO) -> Chain:
     """Read the chain of one mode.
+
+    :param shift_apply: one of `SHIFT_APPLY`, or `AUTO`.
 
     :raises ConfigurationError: when the mode is unknown (the message lists the known ones), cannot
         be applied in the asked way, or its weights are not the ones they should be.
     """
-    if shift_apply not in SHIFT_APPLY:
+    if shift_apply not in SHIFT_APPLY + (AUTO,):
         raise ConfigurationError(
-            f'shift_apply {shift_apply!r} is none of {", ".join(SHIFT_APPLY)}')
+            f'shift_apply {shift_apply!r} is none of {", ".join((AUTO,) + SHIFT_APPLY)}')
     if shift_mode not in store.modes:
         raise ConfigurationError(
             f'shift_mode {shift_mode!r} is none of {", ".join(sorted(store.modes))}')
     mode = store.modes[shift_mode]
+    if shift_apply == AUTO:
+        shift_apply = mode.get('auto', 'finetuned')
     variant = mode['apply'].get(shift_apply)
     if variant is None:
         raise ConfigurationError(
@@ -78,5 +86,6 @@ def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = 'finetuned
     hashes = {store.entries[name]['file']: store.entries[name]['sha256'] for name in names}
     content = json.dumps([mode['color'], variant, [network.layers for network in networks],
                           list(hashes.values())], sort_keys=True)
-    return Chain(bool(mode['color']), networks, shift, float(mode['alpha']),
+    alpha = float(variant.get('alpha', mode['alpha']))
+    return Chain(f'{shift_mode}/{shift_apply}', bool(mode['color']), networks, shift, alpha,
                  hashlib.sha256(content.encode()).hexdigest(), hashes)

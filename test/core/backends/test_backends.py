@@ -51,7 +51,8 @@ def _chain(family, kind, key):
                   networks.convolutional_decoder(channels, widths)]
         size = 32
     layers = coders + [networks.deblurrer(channels, 4), networks.smoothener(channels, 4)]
-    return Chain(color, [_network(part) for part in layers], _shift(kind, size), 0.7, key, {})
+    return Chain('test', color, [_network(part) for part in layers], _shift(kind, size), 0.7, key,
+                 {})
 
 
 _FAMILIES = ('fully connected', 'convolutional gray', 'convolutional color')
@@ -136,7 +137,7 @@ def test_full_cluster_shift_depends_on_the_cluster_alone(engine):
 
 class _Fake(Backend):
     def __init__(self, infer):
-        super().__init__(Chain(False, [], None, 1.0, '', {}))
+        super().__init__(Chain('', False, [], None, 1.0, '', {}))
         self._infer = infer
 
 
@@ -169,7 +170,7 @@ def test_faces_of_another_shape_or_type_are_refused(faces):
 
 def test_unknown_backend_lists_the_known_ones():
     with pytest.raises(ConfigurationError, match='onnxruntime, torch'):
-        make_backend('abacus', Chain(False, [], None, 1.0, '', {}))
+        make_backend('abacus', Chain('', False, [], None, 1.0, '', {}))
 
 
 @pytest.mark.parametrize('name', BACKENDS)
@@ -178,7 +179,7 @@ def test_missing_package_is_named(name, monkeypatch):
     monkeypatch.delitem(importlib.sys.modules, f'deid_ros.core.backends.{name}_backend',
                         raising=False)
     with pytest.raises(ConfigurationError, match=name):
-        make_backend(name, Chain(False, [], None, 1.0, '', {}))
+        make_backend(name, Chain('', False, [], None, 1.0, '', {}))
 
 
 def test_changed_weights_are_another_cached_model(tmp_path):
