@@ -5,6 +5,7 @@
 #   make demo     flies a simulated camera and anonymizes it; ARGS='--help' lists the options
 #   make test     all checks
 #   make test-graph   only the tests of the running node
+#   make models   trains all networks anew: DATA, LABELS; hours on two cores
 #   make clean    removes what the above made
 # DISTRO=kilted takes the ROS 2 wheels of another distribution.
 
@@ -14,7 +15,13 @@ ARGS ?=
 # Wheels of two distributions cannot share an environment.
 VENV := .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 
-.PHONY: demo test test-graph clean
+# For `make models`: face images, one folder for each person, and a CSV of attributes.
+DATA ?= ../shared/data/lfw.tar
+LABELS ?= ../shared/data/lfw_attributes.csv
+# The shipped models are for luminance; the color ones need data in color.
+RECIPES = $(filter-out %_color.yaml,$(wildcard config/training/*.yaml))
+
+.PHONY: demo test test-graph models clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -29,6 +36,11 @@ test: $(VENV)/installed-test
 
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)
+
+models: $(VENV)/installed-train
+	$(VENV)/bin/train $(RECIPES) --data $(DATA) --labels $(LABELS) --runs runs $(ARGS)
+	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \
+		--data '$(notdir $(DATA))'
 
 clean:
 	rm -rf .venv .venv-* demo

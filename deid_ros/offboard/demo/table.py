@@ -31,6 +31,7 @@ def table(log: FlightLog, findings: Findings) -> str:
         (f'faces compared, in {findings.compared_frames} frames', f'{len(findings.distances)}'),
         ('  dlib distance to the original', _distances(findings.distances)),
         (f'  another person (beyond {SAME_PERSON})', _share_beyond(findings.distances)),
+        ('  still a face for dlib', _share(findings.still_faces, len(findings.distances))),
     ]
     width = max(len(name) for name, _ in rows)
     return '\n'.join(f'{name:<{width}}  {value}' for name, value in rows)
@@ -49,6 +50,8 @@ def _distances(distances: Sequence[float]) -> str:
 
 
 def _share_beyond(distances: Sequence[float]) -> str:
-    if not distances:
-        return '-'
-    return f'{100 * np.mean(np.array(distances) > SAME_PERSON):.0f} %'
+    return _share(sum(distance > SAME_PERSON for distance in distances), len(distances))
+
+
+def _share(part: int, whole: int) -> str:
+    return f'{100 * part / whole:.0f} %' if whole else '-'

