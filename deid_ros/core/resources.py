@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the files that this package brings, and the packages that it needs, are found."""
 
+import hashlib
 import importlib
 import os
 import pathlib
@@ -80,6 +81,11 @@ def require(module: str, command: str) -> Any:
     except ImportError as error:
         raise ConfigurationError(f'The Python package {module!r} cannot be imported ({error}). '
                                  f'Install it with: {command}') from error
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of a file's content, as hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_model(path: pathlib.Path, advice: str) -> bytes:

@@ -5,7 +5,6 @@
 Nothing is ever unpickled, and nothing is used whose SHA-256 is not the one in `models.json`.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -16,7 +15,7 @@ import numpy as np
 
 from deid_ros.core.deidentification.networks import Layers
 from deid_ros.core.errors import ConfigurationError
-from deid_ros.core.resources import read_model
+from deid_ros.core.resources import read_model, sha256_of
 
 MODELS_FILE = 'models.json'
 _ADVICE = 'Install the package again, or train and export the networks again.'
@@ -59,7 +58,7 @@ class ModelStore:
         entry = self._entry(name)
         path = pathlib.Path(self.directory) / str(entry['file'])
         content = read_model(path, _ADVICE)
-        found = hashlib.sha256(content).hexdigest()
+        found = sha256_of(content)
         if found != entry['sha256']:
             raise ConfigurationError(
                 f'{path} is not the file named in {MODELS_FILE}: its SHA-256 is {found}, '

@@ -7,7 +7,6 @@ and Alignment Using Face as Point", 2019): a heat map of face centres, and for e
 logarithm of the size, the offset inside the cell, and five landmarks.
 """
 
-import hashlib
 import pathlib
 from typing import Any, List, Optional, Tuple
 
@@ -18,7 +17,7 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.geometry import left_first, non_maximum_suppression, padded, touching
 from deid_ros.core.errors import ConfigurationError, DetectionError
 from deid_ros.core.faces import Box, Face
-from deid_ros.core.resources import models_directory, read_model, require
+from deid_ros.core.resources import models_directory, read_model, require, sha256_of
 
 #: Of models/centerface.onnx as `deid_ros.offboard.import_centerface` makes it.
 SHA256 = 'a1e85456e5174daf91db07266553e9e3b6fd1d67eba0c88650b2817c95908e57'
@@ -45,8 +44,10 @@ class CenterFace(Detector):
         path = pathlib.Path(model_path) if model_path else models_directory() / 'centerface.onnx'
         content = read_model(path, 'Correct detector.model_path, or leave it empty for the network '
                                    'that deid_ros ships.')
+        digest = sha256_of(content)
         if not model_path:
-            _check_released(path, content)
+            _check_released(path, digest)
+        self.model_hashes = {path.name: digest}
         # Ask for CUDA where this build has it, and report where the session really runs: ONNX
         # Runtime goes on with the CPU when the CUDA libraries cannot be loaded.
         available = onnxruntime.get_available_providers()
@@ -107,8 +108,7 @@ def decode(outputs: List[np.ndarray],
     return boxes[best], scores[best], left_first(points[:, ::-1].transpose(2, 0, 1)[best])
 
 
-def _check_released(path: pathlib.Path, content: bytes) -> None:
-    digest = hashlib.sha256(content).hexdigest()
+def _check_released(path: pathlib.Path, digest: str) -> None:
     if digest != SHA256:
         raise ConfigurationError(
             f'The network file {path} is not the one released with this package: its sha256 is '

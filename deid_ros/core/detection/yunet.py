@@ -15,7 +15,7 @@ from deid_ros.core.detection.geometry import left_first, padded, touching
 from deid_ros.core.detection.onnx_shape import with_fixed_input
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
-from deid_ros.core.resources import read_model
+from deid_ros.core.resources import read_model, sha256_of
 
 MAX_IOU = 0.3
 MIN_SIDE = 64  # pixels; below, OpenCV 4.14 reads stale memory after a change of size
@@ -41,7 +41,9 @@ class YuNet(Detector):
                 "it with: pip install 'opencv-python-headless>=4.8,<5', or use centerface.")
         if not model_path:
             raise ConfigurationError(f'The detector yunet needs a network file. {ADVICE}')
-        content = read_model(pathlib.Path(model_path), ADVICE)
+        path = pathlib.Path(model_path)
+        content = read_model(path, ADVICE)
+        self.model_hashes = {path.name: sha256_of(content)}
         try:
             self._network = _load(with_fixed_input(content, (1, 3, 320, 320)))
             self._network.detect(np.zeros((320, 320, 3), np.uint8))

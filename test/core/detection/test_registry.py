@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Detectors by name, and what users read when something is missing."""
 
+import hashlib
 import importlib.util
 import pathlib
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from deid_ros.core.detection import DETECTORS, make_detector
 from deid_ros.core.errors import ConfigurationError
+from deid_ros.core.resources import models_directory
 
 
 def test_importing_the_registry_imports_no_detector_package() -> None:
@@ -115,3 +117,10 @@ def test_dlib_cnn_refuses_another_file(tmp_path: pathlib.Path) -> None:
     path.write_bytes(b'no network')
     with pytest.raises(ConfigurationError, match='dlib cannot load the network file'):
         make_detector('dlib_cnn', str(path))
+
+
+def test_networks_are_known_by_their_hash() -> None:
+    shipped = models_directory() / 'centerface.onnx'
+    digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
+    assert make_detector('centerface').model_hashes == {'centerface.onnx': digest}
+    assert make_detector(['centerface', 'dlib_hog']).model_hashes == {'centerface.onnx': digest}
