@@ -112,12 +112,8 @@ class AutoencoderAnonymizer(Anonymizer):
 
     @property
     def alpha(self) -> float:
-        """Strength of a shift at run time, 0 (none) to 1 (all the way); may be set at any time."""
+        """Strength of a shift at run time, 0 (none) to 1 (all the way); see `with_alpha`."""
         return self._backend.alpha
-
-    @alpha.setter
-    def alpha(self, value: float) -> None:
-        self._backend.alpha = value
 
     def with_alpha(self, alpha: Optional[float]) -> 'AutoencoderAnonymizer':
         """See `Anonymizer.with_alpha`."""

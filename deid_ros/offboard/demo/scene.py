@@ -11,11 +11,11 @@ import numpy as np
 
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.faces import Box
+from deid_ros.offboard.datasets import IMAGE_SUFFIXES
 from deid_ros.offboard.demo.errors import DemoError
 from deid_ros.offboard.demo.source import GROUND_TRUTH_THRESHOLD
 from deid_ros.offboard.packaged import packaged_file
 
-IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
 MOST_PICTURES = 4
 
 _WALL_HEIGHT = 1300

