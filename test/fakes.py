@@ -60,7 +60,7 @@ class FlatAnonymizer(Anonymizer):
 
     def anonymize(self, bgr: np.ndarray, faces: Sequence[Face], box_margin: float) -> List[Patch]:
         self.asked += faces
-        regions = [region_of(face.box.grown(box_margin), bgr.shape[1], bgr.shape[0])
+        regions = [region_of(face.extent.grown(box_margin), bgr.shape[1], bgr.shape[0])
                    for face in faces]
         return [Patch(region, np.full_like(bgr[region.slices], self._gray),
                       np.ones(bgr[region.slices].shape[:2], np.float32)) for region in regions]

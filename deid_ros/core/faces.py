@@ -10,6 +10,10 @@ from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
+# The doubt (see `Face`) above which a face's place is uncertain. At 25 Hz it is reached in the
+# fourth frame in which the face is not seen.
+_UNCERTAIN = 0.35
+
 
 class Box(NamedTuple):
     """A box around a face, in pixels, possibly fractional and possibly reaching over the edge."""
@@ -59,15 +63,34 @@ class Region(NamedTuple):
 
 
 class Face(NamedTuple):
-    """A detected face.
+    """A face that was detected, or that is held: its place is predicted from earlier frames.
 
     `landmarks`, where the detector gives them, are (5, 2) float32 pixel positions (x, y) in the
     order eye, eye, nose tip, mouth corner, mouth corner, the one further left in the image first.
+    `track` is the number of the person's track, None where nobody tracks. `doubt` says how far off
+    the box may be, on each side, as a share of its size; it is above 0 for held faces only.
     """
 
     box: Box
     score: float
     landmarks: Optional[np.ndarray] = None
+    track: Optional[int] = None
+    doubt: float = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Tell whether the place is predicted, as the detector has not seen the face here."""
+        return self.doubt > 0
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Tell whether the place is not known well enough to draw a face there."""
+        return self.doubt > _UNCERTAIN
+
+    @property
+    def extent(self) -> Box:
+        """The box in which the face is, wherever in its doubt: what must be treated."""
+        return self.box.grown(self.doubt) if self.held else self.box
 
 
 def region_of(box: Box, width: int, height: int) -> Region:

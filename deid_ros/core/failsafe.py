@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional, Tuple
 
 from deid_ros.core.errors import AnonymizationError, CodecError, DetectionError
 from deid_ros.core.pipeline import AnonymizedFrame, FramePipeline, PipelineSettings, masked_frame
+from deid_ros.core.tracking import Tracker
 
 ON_FAILURE = ('drop', 'mask_frame')
 
@@ -25,14 +26,15 @@ class Outcome(NamedTuple):
 
 
 def process_or_withhold(pipeline: FramePipeline, message: Any, settings: PipelineSettings,
-                        on_failure: str = 'drop') -> Outcome:
+                        on_failure: str = 'drop', tracker: Optional[Tracker] = None) -> Outcome:
     """Run a message through the pipeline; whatever goes wrong, its faces stay hidden. Never raises.
 
     :param message: a `sensor_msgs/Image` or `sensor_msgs/CompressedImage`; it is not changed.
     :param on_failure: `drop`, or `mask_frame` to get a black frame where the message can be opened.
+    :param tracker: of the message's camera; see `FramePipeline.process`.
     """
     try:
-        return Outcome('published', '', '', pipeline.process(message, settings))
+        return Outcome('published', '', '', pipeline.process(message, settings, tracker))
     except Exception as error:  # Anything at all: an untreated face may be in there.
         reason, detail = _explain(error)
     if on_failure == 'mask_frame':

@@ -20,6 +20,7 @@ from deid_ros.core.errors import AnonymizationError, DetectionError, raised_as
 from deid_ros.core.faces import Face, Region
 from deid_ros.core.image_codec import OpenedImage, open_image
 from deid_ros.core.report import FaceReport, Stopwatch
+from deid_ros.core.tracking import Tracker, view_of
 
 
 class PipelineSettings(NamedTuple):
@@ -35,6 +36,10 @@ class PipelineSettings(NamedTuple):
     min_face_size: int = 20
     #: 1…100, for compressed images.
     jpeg_quality: int = 90
+    #: The detector looks at every n-th frame at least; needs a tracker.
+    detection_interval: int = 1
+    #: For how many frames a face is treated on that the detector misses; needs a tracker.
+    hold_frames: int = 0
 
 
 class AnonymizedFrame(NamedTuple):
@@ -46,12 +51,12 @@ class AnonymizedFrame(NamedTuple):
     bgr: np.ndarray
     #: One entry a face, with the region in which pixels may have changed.
     faces: List[FaceReport]
-    #: Milliseconds by stage: decode, detect, deidentify, encode.
+    #: Milliseconds by stage: decode, detect, track, deidentify, encode.
     milliseconds: Dict[str, float]
 
 
 class FramePipeline:
-    """Decode ▸ detect ▸ de-identify ▸ encode."""
+    """Decode ▸ detect ▸ track ▸ de-identify ▸ encode."""
 
     def __init__(self, detector: Detector, anonymizer: Anonymizer, fallback: Anonymizer) -> None:
         self.detector = detector
@@ -74,10 +79,12 @@ class FramePipeline:
         hashes.update(self.fallback.model_hashes)
         return hashes
 
-    def process(self, message: Any, settings: PipelineSettings) -> AnonymizedFrame:
+    def process(self, message: Any, settings: PipelineSettings,
+                tracker: Optional[Tracker] = None) -> AnonymizedFrame:
         """Return the anonymized frame of an image message.
 
         :param message: a `sensor_msgs/Image` or `sensor_msgs/CompressedImage`; it is not changed.
+        :param tracker: of this message's camera, if it is one of a sequence.
         :raises CodecError: the message cannot be opened.
         :raises DetectionError: the detector gave nonsense.
         :raises AnonymizationError: a face was not treated as it must be.
@@ -85,17 +92,43 @@ class FramePipeline:
         watch = Stopwatch()
         image = open_image(message, settings.jpeg_quality)
         watch.lap('decode')
+        if tracker is None:
+            faces = self.detect(image.bgr, settings)
+            watch.lap('detect')
+        else:
+            tracker.advance(stamp_of(message), view_of(image.bgr))
+            watch.lap('track')
+            look = tracker.is_detection_due(settings.detection_interval)
+            detected = self.detect(image.bgr, settings) if look else None
+            watch.lap('detect')
+            faces = tracker.update(detected, settings.hold_frames)
+            watch.lap('track')
+        return self.treat(image, faces, settings, watch)
 
-        height, width = image.bgr.shape[:2]
+    def detect(self, bgr: np.ndarray, settings: PipelineSettings) -> List[Face]:
+        """Return the faces that the detector sees in an image, checked.
+
+        :param bgr: (H, W, 3) uint8.
+        :raises DetectionError: the detector failed or gave nonsense.
+        """
+        height, width = bgr.shape[:2]
         with raised_as(DetectionError, 'detector ' + self.detector.name):
-            faces = check_faces(detect_at_width(
-                self.detector, image.bgr, settings.detection_width,
+            return check_faces(detect_at_width(
+                self.detector, bgr, settings.detection_width,
                 settings.confidence_threshold), width, height)
-        watch.lap('detect')
 
+    def treat(self, image: OpenedImage, faces: Sequence[Face], settings: PipelineSettings,
+              watch: Optional[Stopwatch] = None) -> AnonymizedFrame:
+        """Return the frame with every one of `faces` treated.
+
+        :param faces: in pixels of the image; each box must touch it.
+        :param watch: has the times of what came before.
+        :raises AnonymizationError: a face was not treated as it must be.
+        :raises CodecError: the result cannot be written in the message's format.
+        """
+        watch = watch or Stopwatch()
         bgr, reports = self._deidentify(image, faces, settings)
         watch.lap('deidentify')
-
         data = image.encode(bgr, [report.region for report in reports])
         watch.lap('encode')
         return AnonymizedFrame(data, bgr, reports, watch.milliseconds)
@@ -120,15 +153,26 @@ class FramePipeline:
             for index, patch in zip(chosen, patches):
                 reports[index] = FaceReport(faces[index].box, faces[index].score,
                                             image.align(patch.region), anonymizer.name,
-                                            reasons[index])
+                                            reasons[index], faces[index].track,
+                                            faces[index].held)
         return bgr, [reports[index] for index in range(len(faces))]
 
     def _why_fallback(self, face: Face, bgr: np.ndarray, settings: PipelineSettings) -> str:
         """Return why a face goes to the fallback, empty if it does not."""
         if face.box.height < settings.min_face_size:
             return 'lower than {} px'.format(settings.min_face_size)
+        # Before that, a held face gets a new one like the others. One that turns into a blur and
+        # back would show, and is hidden no better: below a new face all of its extent is blurred.
+        if face.is_uncertain:
+            return 'held, its place is uncertain'
         with raised_as(AnonymizationError, 'anonymizer ' + self.anonymizer.name):
             return self.anonymizer.can_treat(face, bgr.shape[1], bgr.shape[0]) or ''
+
+
+def stamp_of(message: Any) -> float:
+    """Return the stamp of a message's header, in seconds."""
+    stamp = message.header.stamp
+    return float(stamp.sec) + 1e-9 * float(stamp.nanosec)
 
 
 def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:

@@ -4,7 +4,7 @@
 
 import json
 import time
-from typing import Any, Dict, NamedTuple, Sequence
+from typing import Any, Dict, NamedTuple, Optional, Sequence
 
 from deid_ros.core.faces import Box, Region
 
@@ -12,7 +12,8 @@ from deid_ros.core.faces import Box, Region
 class FaceReport(NamedTuple):
     """One treated face: where it was found, the region that may have changed, and by what.
 
-    `why_fallback` says why the fallback treated it, empty if it did not.
+    `why_fallback` says why the fallback treated it, empty if it did not. `track` and `held` are
+    those of the face; see `deid_ros.core.faces.Face`.
     """
 
     box: Box
@@ -20,6 +21,8 @@ class FaceReport(NamedTuple):
     region: Region
     method: str
     why_fallback: str = ''
+    track: Optional[int] = None
+    held: bool = False
 
 
 class Stopwatch:
@@ -32,7 +35,7 @@ class Stopwatch:
     def lap(self, stage: str) -> None:
         """Book the time since the last lap on `stage`."""
         now = time.perf_counter()
-        self.milliseconds[stage] = 1e3 * (now - self._last)
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + 1e3 * (now - self._last)
         self._last = now
 
 
@@ -64,4 +67,7 @@ def _face(face: FaceReport) -> Dict[str, Any]:
     }
     if face.why_fallback:
         entry['why_fallback'] = face.why_fallback
+    if face.track is not None:
+        entry['track'] = face.track
+        entry['held'] = face.held
     return entry

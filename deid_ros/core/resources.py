@@ -12,6 +12,7 @@ from typing import Any, List
 from deid_ros.core.errors import ConfigurationError
 
 MODELS_VARIABLE = 'DEID_ROS_MODELS'
+THREADS_VARIABLE = 'DEID_ROS_THREADS'
 
 
 def models_directory() -> pathlib.Path:
@@ -81,6 +82,21 @@ def require(module: str, command: str) -> Any:
     except ImportError as error:
         raise ConfigurationError(f'The Python package {module!r} cannot be imported ({error}). '
                                  f'Install it with: {command}') from error
+
+
+def network_threads() -> int:
+    """Return how many threads a network may use on the CPU; 0 leaves it to the engine.
+
+    It is what the environment variable `DEID_ROS_THREADS` says, else 0. Tools that run several
+    processes set it; the results are the same with any number.
+
+    :raises ConfigurationError: the variable holds no whole number from 0 on.
+    """
+    value = os.environ.get(THREADS_VARIABLE, '0')
+    if not value.isdigit():
+        raise ConfigurationError('{} is {!r}, must be a whole number, 0 for as many threads as '
+                                 'there are cores.'.format(THREADS_VARIABLE, value))
+    return int(value)
 
 
 def sha256_of(content: bytes) -> str:

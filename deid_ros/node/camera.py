@@ -16,6 +16,7 @@ from std_msgs.msg import String
 from deid_ros.core.failsafe import Outcome
 from deid_ros.core.image_codec import encode_jpeg
 from deid_ros.core.report import report_json
+from deid_ros.core.tracking import Tracker
 from deid_ros.node.qos import node_name, publisher_qos
 from deid_ros.node.rate_limit import RateLimit
 from deid_ros.node.statistics import CameraStatistics
@@ -34,7 +35,7 @@ class Camera:
     """Publishers and subscriptions of one input topic.
 
     All methods belong to the executor's thread, but for `open` and `publish`, which the worker
-    calls.
+    calls. The worker has `tracker` to itself.
     """
 
     def __init__(self, node: Node, topics: CameraTopics, publish_compressed: bool,
@@ -43,6 +44,7 @@ class Camera:
         self.topics = topics
         self.statistics = CameraStatistics()
         self.rate_limit = RateLimit()
+        self.tracker = Tracker()
         self._node = node
         self._type = CompressedImage if topics.is_compressed else Image
         self._publish_compressed = publish_compressed and not topics.is_compressed
@@ -120,7 +122,8 @@ class Camera:
                         data=encode_jpeg(frame.bgr, jpeg_quality)))
             faces, milliseconds = frame.faces, frame.milliseconds
         total = 1e3 * (time.perf_counter() - arrival)
-        self.statistics.finished(outcome.status, outcome.reason, len(faces), total)
+        self.statistics.finished(outcome.status, outcome.reason, len(faces),
+                                 sum(face.held for face in faces), total)
         if self._reports.get_subscription_count():
             self._reports.publish(String(data=report_json(
                 message.header, outcome.status, outcome.reason, faces,

@@ -32,9 +32,9 @@ from std_srvs.srv import SetBool
 from deid_ros import __version__
 from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
 from deid_ros.core.deidentification.anonymizer import Anonymizer
-from deid_ros.core.detection import make_detector
 from deid_ros.core.errors import DeidError
 from deid_ros.core.failsafe import process_or_withhold
+from deid_ros.core.parameters import chain_options, make_pipeline, pipeline_settings
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.node import diagnostics, parameters
 from deid_ros.node.camera import ArrivedFrame, Camera
@@ -104,10 +104,7 @@ class DeidNode(LifecycleNode):
                 values['output_prefix'], values['publish_compressed'])
             for topics in self._topics:
                 validate_full_topic_name(topics.output)
-            detector = make_detector(parameters.detector_names(values),
-                                     values['detector.model_path'])
-            self._use(FramePipeline(detector, self._make_anonymizer(values),
-                                    make_anonymizer(values['fallback.method'])), values)
+            self._use(make_pipeline(values), values)
         except (DeidError, NameValidationException) as error:
             self._work = None
             return self._refuse('configure', str(error))
@@ -170,7 +167,8 @@ class DeidNode(LifecycleNode):
             return
         try:
             message = camera.open(frame)
-            outcome = process_or_withhold(work.pipeline, message, work.settings, work.on_failure)
+            outcome = process_or_withhold(work.pipeline, message, work.settings, work.on_failure,
+                                          camera.tracker)
             with self._publishing:
                 if self._enabled:
                     camera.publish(message, outcome, work.settings.jpeg_quality, frame.arrival)
@@ -189,14 +187,14 @@ class DeidNode(LifecycleNode):
 
     @staticmethod
     def _make_anonymizer(values: Dict[str, Any]) -> Anonymizer:
-        return make_anonymizer(values['deid.method'], parameters.chain_options(values))
+        return make_anonymizer(values['deid.method'], chain_options(values))
 
     def _use(self, pipeline: FramePipeline, values: Dict[str, Any]) -> None:
         """Let the next frame be treated by `pipeline` as `values` say."""
         pipeline = pipeline.with_anonymizer(
             pipeline.anonymizer.with_alpha(values['deid.alpha'] or None))
         self._values = values
-        self._work = _Work(pipeline, parameters.pipeline_settings(values), values['on_failure'])
+        self._work = _Work(pipeline, pipeline_settings(values), values['on_failure'])
         self._provenance.publish(String(data=json.dumps({
             'package': 'deid_ros', 'version': __version__,
             'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,

@@ -68,7 +68,7 @@ def _figures(summary: Summary) -> Dict[str, Any]:
         'latency p50 (ms)': summary.latency_p50,
         'latency p95 (ms)': summary.latency_p95,
     }  # type: Dict[str, Any]
-    for key in ('received', 'published', 'superseded', 'skipped', 'faces'):
+    for key in ('received', 'published', 'superseded', 'skipped', 'faces', 'held'):
         figures[key] = summary.totals.get(key, 0)
     for outcome in _FAILED:
         figures[outcome] = sum(number for key, number in summary.totals.items()

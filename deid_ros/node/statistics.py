@@ -29,8 +29,8 @@ class Summary(NamedTuple):
 class CameraStatistics:
     """Thread-safe counters of one camera.
 
-    Keys: `received`, `superseded`, `skipped` (by max_rate), `published`, `faces`, and
-    `masked: REASON`, `withheld: REASON`.
+    Keys: `received`, `superseded`, `skipped` (by max_rate), `published`, `faces`,
+    `held` (faces of those that were held), and `masked: REASON`, `withheld: REASON`.
     """
 
     def __init__(self) -> None:
@@ -48,11 +48,13 @@ class CameraStatistics:
             if key == 'received':
                 self._last_arrival = time.monotonic()
 
-    def finished(self, status: str, reason: str, faces: int, milliseconds: float) -> None:
+    def finished(self, status: str, reason: str, faces: int, held: int,
+                 milliseconds: float) -> None:
         """Count a frame by its outcome; see `deid_ros.core.failsafe.Outcome`."""
         with self._lock:
             self._totals['{}: {}'.format(status, reason) if reason else status] += 1
             self._totals['faces'] += faces
+            self._totals['held'] += held
             if status != 'withheld':
                 self._latencies.append(milliseconds)
 

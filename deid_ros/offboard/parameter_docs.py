@@ -1,13 +1,13 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Writes docs/parameters.md from the node's declarations.
+"""Writes docs/parameters.md from the table of parameters.
 
 Use: `python -m deid_ros.offboard.parameter_docs > docs/parameters.md`
 """
 
 from typing import Any
 
-from deid_ros.node.parameters import NO_NAMES, PARAMETERS, ParameterSpec
+from deid_ros.core.parameters import NO_NAMES, PARAMETERS, ParameterSpec
 
 _INTRODUCTION = '''\
 # Parameters of the node `deid`

@@ -28,6 +28,13 @@ def test_holds_the_facts_of_the_frame() -> None:
     }
 
 
+@pytest.mark.parametrize('held', [False, True])
+def test_a_tracked_face_has_its_number_and_whether_it_was_held(held: bool) -> None:
+    face = FaceReport(Box(1, 2, 3, 4), 0.5, Region(0, 1, 5, 7), 'blur', track=12, held=held)
+    entry = json.loads(report_json(messages.header(), 'published', '', [face], {}))['faces'][0]
+    assert (entry['track'], entry['held']) == (12, held)
+
+
 def test_takes_the_numbers_of_numpy() -> None:
     face = FaceReport(Box(*np.arange(1, 5, dtype=np.float32)), np.float32(0.5),
                       Region(*np.arange(4)), 'mask')

@@ -74,3 +74,14 @@ def test_the_places_looked_at_are_listed(monkeypatch: pytest.MonkeyPatch,
         resources.models_directory()
     assert str(models) in str(caught.value)
     assert str(tmp_path / 'python' / 'share' / 'deid_ros' / 'models') in str(caught.value)
+
+
+def test_networks_use_as_many_threads_as_the_variable_says(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(resources.THREADS_VARIABLE, raising=False)
+    assert resources.network_threads() == 0
+    monkeypatch.setenv(resources.THREADS_VARIABLE, '1')
+    assert resources.network_threads() == 1
+    monkeypatch.setenv(resources.THREADS_VARIABLE, 'all')
+    with pytest.raises(ConfigurationError, match="'all'"):
+        resources.network_threads()

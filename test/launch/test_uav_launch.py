@@ -78,7 +78,7 @@ def test_all_arguments_are_declared_and_explained(uav: types.ModuleType) -> None
 
 
 def test_arguments_set_declared_parameters_with_their_types(uav: types.ModuleType) -> None:
-    from deid_ros.node.parameters import PARAMETERS
+    from deid_ros.core.parameters import PARAMETERS
 
     known = {spec.name: type(spec.default) for spec in PARAMETERS}
     known['use_sim_time'] = bool

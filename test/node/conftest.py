@@ -25,7 +25,8 @@ def ros(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def detector(monkeypatch: pytest.MonkeyPatch) -> FixedDetector:
     """The detector of every node made in this test."""
     fixed = FixedDetector()
-    monkeypatch.setattr(deid_node, 'make_detector', lambda names, model_path: fixed)
+    monkeypatch.setattr('deid_ros.core.parameters.make_detector',
+                        lambda names, model_path: fixed)
     return fixed
 
 

@@ -56,7 +56,7 @@ def test_a_frame_comes_out_with_its_face_treated_and_nothing_else_changed(make_r
     assert report['status'] == 'published'
     assert report['stamp'] == {'sec': 7, 'nanosec': 500}
     assert set(report['milliseconds']) == {
-        'decode', 'detect', 'deidentify', 'encode', 'total'}
+        'decode', 'detect', 'track', 'deidentify', 'encode', 'total'}
 
 
 def test_camera_info_is_mirrored(make_rig):

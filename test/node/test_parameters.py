@@ -12,7 +12,8 @@ from rclpy.parameter import Parameter
 from ros_rig import image_message, noise, wait_until
 
 from deid_ros.core.detection.detector import Detector
-from deid_ros.node import deid_node, parameters
+from deid_ros.core.parameters import NO_NAMES, PARAMETERS
+from deid_ros.node import deid_node
 
 BAD_VALUES = [
     ('deid.box_margin', -0.1, '0.0', '1.0'),
@@ -82,8 +83,8 @@ def test_each_entry_of_a_list_is_checked(make_rig):
 
 def test_what_needs_a_reload_is_refused_while_configured(make_rig):
     rig = make_rig()
-    for spec in parameters.PARAMETERS:
-        if spec.live or spec.default == parameters.NO_NAMES:
+    for spec in PARAMETERS:
+        if spec.live or spec.default == NO_NAMES:
             continue
         value = rig.node.get_parameter(spec.name).value
         result = rig.node.set_parameters([Parameter(spec.name, value=value)])[0]
@@ -179,7 +180,7 @@ def test_topics_that_cannot_work_fail_configuration(make_rig, values, words):
 
 def test_every_parameter_says_what_it_is_for(make_rig):
     rig = make_rig(activate=False)
-    for spec in parameters.PARAMETERS:
+    for spec in PARAMETERS:
         descriptor = rig.node.describe_parameter(spec.name)
         assert len(descriptor.description) > 10
         if spec.choices:
@@ -199,7 +200,8 @@ def test_the_threshold_reaches_the_detector(make_rig, monkeypatch):
             seen.append((bgr.shape, threshold))
             return []
 
-    monkeypatch.setattr(deid_node, 'make_detector', lambda names, model_path: Spy())
+    monkeypatch.setattr('deid_ros.core.parameters.make_detector',
+                        lambda names, model_path: Spy())
     rig = make_rig(detector__width=80, always_process=True)
     camera = rig.peer.camera()
     rig.peer.wait_for_subscriber(camera)

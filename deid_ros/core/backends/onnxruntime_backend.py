@@ -11,6 +11,7 @@ import onnxruntime
 
 from deid_ros.core.backends.backend import Backend
 from deid_ros.core.deidentification.chain import Chain
+from deid_ros.core.resources import network_threads
 
 #: Part of the names of cached models: raised when the way they are made changes.
 _FORMAT = 1
@@ -52,8 +53,10 @@ class OnnxRuntimeBackend(Backend):
     def __init__(self, chain: Chain) -> None:
         super().__init__(chain)
         self._shifts = chain.shift is not None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = network_threads()
         self._session = onnxruntime.InferenceSession(
-            _model(chain), providers=['CPUExecutionProvider'])
+            _model(chain), options, providers=['CPUExecutionProvider'])
 
     def _infer(self, faces: np.ndarray) -> np.ndarray:
         inputs = {'faces': np.ascontiguousarray(faces)}

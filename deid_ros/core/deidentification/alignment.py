@@ -86,6 +86,15 @@ def square_of(face: Face, mapping: BoxMapping, align: bool) -> Square:
                   mapping.scale * box.height, roll)
 
 
+def tight_box(face: Face, mapping: BoxMapping) -> Box:
+    """Return the box of a face as dlib's frontal detector draws it.
+
+    :param mapping: of the detector that found the face.
+    """
+    square = square_of(face, mapping, align=False)
+    return Box(square.x - square.side / 2, square.y - square.side / 2, square.side, square.side)
+
+
 def misfit(face: Face) -> Optional[str]:
     """Return why the landmarks are not those of a face seen from the front, or None.
 

@@ -44,7 +44,7 @@ def _face_weight() -> np.ndarray:
 
 
 def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
-    """Return the patch with a lighter blur of the frame outside of the face's own box."""
+    """Return the patch with a lighter blur of the frame outside of where the face can be."""
     original = bgr[patch.region.slices]
     height, width = original.shape[:2]
     # Computed at the size of the networks' faces: nothing finer is left, and large faces cost less.
@@ -54,7 +54,7 @@ def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
                              max(1.0, _RING_SIGMA * face.box.height * shrink),
                              borderType=cv2.BORDER_REPLICATE)
     light = cv2.resize(small, (width, height)).astype(np.float32)
-    box = face.box
+    box = face.extent
     x = (np.arange(patch.region.left, patch.region.right) + 0.5 - box.x) * 2 / box.width - 1
     y = (np.arange(patch.region.top, patch.region.bottom) + 0.5 - box.y) * 2 / box.height - 1
     radius = np.sqrt(np.square(x)[None, :] + np.square(y)[:, None])

@@ -35,7 +35,7 @@ def check_patches(patches: Sequence[Optional[Patch]], faces: Sequence[Face], bgr
                 face.box))
         # What is no patch at all fails in ways of its own.
         with raised_as(AnonymizationError, 'the check of the patch for {}'.format(face.box)):
-            _check_patch(patch, face.box, bgr)
+            _check_patch(patch, face.extent, bgr)
 
 
 def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:

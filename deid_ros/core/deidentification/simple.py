@@ -44,11 +44,11 @@ class _RegionAnonymizer(Anonymizer):
         return patches
 
     def _patch(self, bgr: np.ndarray, face: Face, box_margin: float) -> Patch:
-        box = face.box.grown(box_margin)
+        box = face.extent.grown(box_margin)
         region = region_of(box, bgr.shape[1], bgr.shape[0])
         if region.is_empty:
             raise AnonymizationError('the face at {} lies outside of the {} × {} image'.format(
-                face.box, bgr.shape[1], bgr.shape[0]))
+                face.extent, bgr.shape[1], bgr.shape[0]))
         size = max(face.box.width, face.box.height)
         return Patch(region, self._pixels(bgr[region.slices], size),
                      feathered_ellipse(box, region))

@@ -17,7 +17,13 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.geometry import left_first, non_maximum_suppression, padded, touching
 from deid_ros.core.errors import ConfigurationError, DetectionError
 from deid_ros.core.faces import Box, Face
-from deid_ros.core.resources import models_directory, read_model, require, sha256_of
+from deid_ros.core.resources import (
+    models_directory,
+    network_threads,
+    read_model,
+    require,
+    sha256_of,
+)
 
 #: Of models/centerface.onnx as `deid_ros.offboard.import_centerface` makes it.
 SHA256 = 'a1e85456e5174daf91db07266553e9e3b6fd1d67eba0c88650b2817c95908e57'
@@ -57,6 +63,7 @@ class CenterFace(Detector):
         # Idle threads would spin for the next frame: twice the processor time for this network, on
         # a computer that has more to do than to look for faces.
         options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        options.intra_op_num_threads = network_threads()
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors have no common base.

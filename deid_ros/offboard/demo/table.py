@@ -15,6 +15,8 @@ def table(log: FlightLog, findings: Findings) -> str:
     """Return the table, ready to print."""
     figures = log.figures
     treated = sum(len(report['faces']) for report in log.reports.values())
+    held = sum(face.get('held', False) for report in log.reports.values()
+               for face in report['faces'])
     in_node = [report['milliseconds']['total'] for report in log.reports.values()
                if report['status'] == 'published']
     rows = [
@@ -25,6 +27,7 @@ def table(log: FlightLog, findings: Findings) -> str:
         ('  withheld', figures.get('withheld', '?')),
         ('frames published, anonymized', f'{len(log.received)}'),
         ('faces treated', f'{treated}'),
+        ('  held: missed by the detector', f'{held}'),
         ('faces known to be there', f'{findings.known_faces}'),
         ('latency, camera to consumer', _percentiles(log.latencies)),
         ('  of it inside the node', _percentiles(in_node)),

@@ -1,0 +1,195 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""The parameters: names, defaults, ranges and what they mean, in one table.
+
+The node declares them; off-board tools read them from the same YAML files without any ROS.
+`docs/parameters.md` is made from the table.
+"""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from deid_ros.core.backends import BACKENDS
+from deid_ros.core.deidentification import (
+    METHODS,
+    SIMPLE_ANONYMIZERS,
+    ChainOptions,
+    make_anonymizer,
+)
+from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY
+from deid_ros.core.detection import DETECTORS, make_detector
+from deid_ros.core.failsafe import ON_FAILURE
+from deid_ros.core.pipeline import FramePipeline, PipelineSettings
+
+# A list without entries. rclpy cannot tell an empty array's type, and with a parameter that is
+# declared but not set it answers `ros2 param dump` with nothing at all.
+NO_NAMES = ['']
+
+
+class ParameterSpec(NamedTuple):
+    """One parameter. `live` ones may change while the node runs, between two frames."""
+
+    name: str
+    default: Any
+    description: str
+    live: bool = False
+    minimum: Any = None
+    maximum: Any = None
+    choices: Tuple[str, ...] = ()
+    #: For numbers of which 0 has a meaning of its own.
+    least_above_zero: int = 0
+
+    @property
+    def allowed(self) -> str:
+        """Return the allowed values as words, empty where anything goes."""
+        if self.choices:
+            return 'one of ' + ', '.join(self.choices)
+        if self.least_above_zero:
+            return '0, or {} to {}'.format(self.least_above_zero, self.maximum)
+        if self.minimum is not None:
+            return '{} to {}'.format(self.minimum, self.maximum)
+        return ''
+
+    def objection(self, value: Any) -> Optional[str]:
+        """Return why `value`, of the parameter's type, is not allowed; None if it is."""
+        entries = value if isinstance(value, (list, tuple)) else [value]
+        for entry in entries:
+            if self.choices and entry not in self.choices and value != NO_NAMES:
+                return '{} is {!r}, must be {}'.format(self.name, entry, self.allowed)
+            # Written so that NaN is refused, too.
+            if self.minimum is not None and not self.minimum <= entry <= self.maximum:
+                return '{} is {!r}, must be {}'.format(self.name, entry, self.allowed)
+            if entry and self.least_above_zero and entry < self.least_above_zero:
+                return '{} is {!r}, must be {}'.format(self.name, entry, self.allowed)
+        return None
+
+
+PARAMETERS = (
+    ParameterSpec(
+        'image_topics', ['/camera/image_raw'],
+        'Camera topics to anonymize, relative or absolute. One that ends in /compressed is a '
+        'sensor_msgs/CompressedImage, every other a sensor_msgs/Image.'),
+    ParameterSpec(
+        'output_prefix', '/deid',
+        'Namespace put before the name of each input topic to name its output: '
+        '/camera/image_raw becomes /deid/camera/image_raw.'),
+    ParameterSpec(
+        'publish_compressed', False,
+        'Also publish a jpeg of each raw image, on its output topic followed by /compressed.'),
+    ParameterSpec(
+        'jpeg_quality', 90, 'Quality of the jpeg images made.', True, 1, 100),
+    ParameterSpec(
+        'always_process', False,
+        'Process frames even while nobody subscribes to an output.', True),
+    ParameterSpec(
+        'max_rate', 0.0,
+        'Frames per second processed of each camera at most; the others are skipped. 0: all.',
+        True, 0.0, 1000.0),
+    ParameterSpec(
+        'on_failure', 'drop',
+        'What to do with a frame whose faces could not be treated: drop it, or publish it with '
+        'every pixel black (mask_frame). A frame that cannot even be opened is always dropped.',
+        True, choices=ON_FAILURE),
+    ParameterSpec(
+        'allowed_raw_subscribers', NO_NAMES,
+        'Names of nodes (/namespace/name) that may subscribe to the raw images without a warning '
+        'in the diagnostics.', True),
+    ParameterSpec(
+        'qos.reliability', 'auto',
+        'Reliability of the image subscriptions; auto takes what the publisher offers.',
+        choices=('auto', 'reliable', 'best_effort')),
+    ParameterSpec(
+        'detector.type', 'centerface', 'Face detector.', choices=tuple(sorted(DETECTORS))),
+    ParameterSpec(
+        'detector.ensemble', NO_NAMES,
+        'Several detectors whose faces are united; takes the place of detector.type. Slow: for '
+        'recordings.', choices=tuple(sorted(DETECTORS))),
+    ParameterSpec(
+        'detector.confidence_threshold', 0.0,
+        "Least score of a face. Lower finds more faces and more that are none. 0: the detector's "
+        'own default.', True, 0.0, 0.9),
+    ParameterSpec(
+        'detector.width', 640,
+        'Images wider than this, in pixels, are shrunk for the detector. Larger finds smaller '
+        'faces and takes longer. 0: never shrink.', True, 0, 8192, least_above_zero=64),
+    ParameterSpec(
+        'detector.interval', 1,
+        'The detector looks at every n-th frame only; in the others, known faces are treated where '
+        'they are predicted to be. Saves time at a price: a new face is published untreated until '
+        'the next look. The detector looks earlier when the picture has changed or a face could be '
+        'too far from where it is predicted. Keep tracking.hold_frames at least as large.',
+        True, 1, 30),
+    ParameterSpec(
+        'detector.model_path', '',
+        'Model file of the detector, for those that need one of yours (yunet).'),
+    ParameterSpec(
+        'tracking.hold_frames', 8,
+        'For how many frames a face that the detector misses is treated on, where it is predicted '
+        'to be. Larger bridges longer gaps, and blurs more where a face has gone or never was. '
+        '0: not at all.', True, 0, 100),
+    ParameterSpec(
+        'deid.method', 'autoencoder',
+        'How faces are made unrecognizable: by a new identity (autoencoder), or by hiding them.',
+        True, choices=METHODS),
+    ParameterSpec(
+        'deid.shift_mode', 'cluster',
+        'How the autoencoder changes an identity; one of the modes in models/models.json.', True),
+    ParameterSpec(
+        'deid.shift_apply', AUTO,
+        'Whether the identity is changed by an encoder trained for it, or by shifting the plain '
+        "encoder's latent at run time. auto: the shift mode's own way.", True,
+        choices=(AUTO,) + SHIFT_APPLY),
+    ParameterSpec(
+        'deid.alpha', 0.0,
+        'Strength of the change with deid.shift_apply runtime; low values do not hide who it is. '
+        "0: the shift mode's own.", True, 0.0, 1.0),
+    ParameterSpec(
+        'deid.box_margin', 0.25,
+        "How far beyond the detector's box a face is treated, on each side, as a share of the "
+        "box's size.", True, 0.0, 1.0),
+    ParameterSpec(
+        'deid.min_face_size', 20,
+        'Faces lower than this, in pixels, are treated by fallback.method.', True, 0, 1024),
+    ParameterSpec(
+        'fallback.method', 'blur',
+        'How faces are made unrecognizable that deid.method cannot do well.', True,
+        choices=tuple(sorted(SIMPLE_ANONYMIZERS))),
+    ParameterSpec(
+        'backend.type', 'onnxruntime', 'What runs the networks of the autoencoder.',
+        choices=BACKENDS),
+)
+
+
+def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
+    """Return the frame path's part of the values."""
+    return PipelineSettings(
+        confidence_threshold=values['detector.confidence_threshold'] or None,
+        detection_width=values['detector.width'],
+        box_margin=values['deid.box_margin'],
+        min_face_size=values['deid.min_face_size'],
+        jpeg_quality=values['jpeg_quality'],
+        detection_interval=values['detector.interval'],
+        hold_frames=values['tracking.hold_frames'],
+    )
+
+
+def chain_options(values: Dict[str, Any]) -> ChainOptions:
+    """Return the autoencoder's part of the values."""
+    return ChainOptions(shift_mode=values['deid.shift_mode'],
+                        shift_apply=values['deid.shift_apply'],
+                        backend=values['backend.type'], detector=detector_names(values)[0])
+
+
+def detector_names(values: Dict[str, Any]) -> List[str]:
+    """Return the detectors that the values ask for."""
+    return list(values['detector.ensemble']) or [values['detector.type']]
+
+
+def make_pipeline(values: Dict[str, Any]) -> FramePipeline:
+    """Return the frame path that the values ask for, with all models loaded.
+
+    :raises ConfigurationError: a package or a file is missing; the message says what to do.
+    """
+    anonymizer = make_anonymizer(values['deid.method'], chain_options(values))
+    return FramePipeline(make_detector(detector_names(values), values['detector.model_path']),
+                         anonymizer.with_alpha(values['deid.alpha'] or None),
+                         make_anonymizer(values['fallback.method']))
