@@ -22,9 +22,17 @@ import numpy as np
 from tqdm import tqdm
 
 from deid_ros.core.deidentification.alignment import crop
+from deid_ros.core.deidentification.networks import FACE_SIZE
+from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
+#: The environment variable that says how many processes work at once.
+PROCESSES_VARIABLE = 'DEID_ROS_PROCESSES'
+#: Side of the crops that training takes its views from, in tight boxes and in pixels: at a view
+#: without changes the central 64×64 pixels are the tight box itself.
+CONTEXT = 1.5
+CONTEXT_SIZE = int(CONTEXT * FACE_SIZE)
 _BATCH = 256
 
 
@@ -49,12 +57,17 @@ class Faces:
 
 
 def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield (path inside the source, encoded bytes) of all images of a folder or a tar, sorted."""
+    """Yield (path inside the source, encoded bytes) of all images of a folder or a tar, sorted.
+
+    :raises ValueError: the source is a file, but no tar.
+    """
     if source.is_dir():
         for path in sorted(source.rglob('*')):
             if path.suffix.lower() in IMAGE_SUFFIXES:
                 yield str(path.relative_to(source)), path.read_bytes()
         return
+    if not tarfile.is_tarfile(source):
+        raise ValueError(f'{source} is neither a folder nor a tar file')
     with tarfile.open(source) as archive:
         members = [member for member in archive.getmembers()
                    if member.isfile() and member.name.lower().endswith(IMAGE_SUFFIXES)]
@@ -62,6 +75,17 @@ def encoded_images(source: Path) -> Iterator[tuple[str, bytes]]:
             content = archive.extractfile(member)
             assert content is not None
             yield member.name, content.read()
+
+
+def decoded(name: str, content: bytes) -> np.ndarray:
+    """Return the (H, W, 3) uint8 BGR image in an encoded file.
+
+    :raises ValueError: naming the file, when it cannot be read as an image.
+    """
+    image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+    if image is None:
+        raise ValueError(f'{name} cannot be read as an image')
+    return image
 
 
 def frames(source: Path) -> Iterator[np.ndarray]:
@@ -81,12 +105,18 @@ def frames(source: Path) -> Iterator[np.ndarray]:
 
 
 def worker_processes() -> ProcessPoolExecutor:
-    """Return a pool with a process for each core.
+    """Return a pool with a process for each core, or as many as `DEID_ROS_PROCESSES` says.
 
     Its processes are started afresh: a forked copy of a process whose OpenCV or torch has threads
     can wait for them forever.
+
+    :raises ConfigurationError: the environment variable is not a whole number above 0.
     """
-    return ProcessPoolExecutor(os.cpu_count(), get_context('spawn'))
+    count = os.environ.get(PROCESSES_VARIABLE) or str(os.cpu_count())
+    if not count.isdigit() or not int(count):
+        raise ConfigurationError(f'{PROCESSES_VARIABLE} is {count!r}, must be a whole number '
+                                 'above 0')
+    return ProcessPoolExecutor(int(count), get_context('spawn'))
 
 
 @cache
@@ -113,9 +143,7 @@ def _crops(batch: list[tuple[str, bytes]], choice: str, size: int,
     cv2.setNumThreads(1)
     result = []
     for name, content in batch:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            continue
+        image = decoded(name, content)
         box = _dlib_box(image, choice)
         if box is not None:
             result.append((name, crop(image, box.grown((context - 1) / 2), size)))
@@ -136,12 +164,12 @@ def load_faces(source: Path, cache_dir: Path, *, choice: str = 'largest', size: 
 
     The crops are kept in `cache_dir`, so only the first call with the same arguments takes minutes.
 
-    :param source: a tar or a folder of images; images in which no face is found are left out.
+    :param source: a tar or a folder of images; those in which no face is found are left out.
     :param choice: which face, where there are several: `largest`, or `central` (LFW).
     :param size: side of the crops in pixels.
     :param context: side of the crop in boxes; 1 is the tight box.
     :raises FileNotFoundError: when there is no such source.
-    :raises ValueError: when no face is found in it.
+    :raises ValueError: when no face is found in it, or a file in it is no image that can be read.
     """
     if not source.exists():
         raise FileNotFoundError(f'{source}: no such tar or folder of face images')

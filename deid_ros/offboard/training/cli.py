@@ -4,27 +4,33 @@
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from deid_ros.offboard.datasets import load_faces
+from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, load_faces
+from deid_ros.offboard.training.hues import lend_hues
 from deid_ros.offboard.training.recipe import load_recipe
 from deid_ros.offboard.training.stages import TrainingData, read_labels, train
 from deid_ros.offboard.training.trainer import choose_device
-from deid_ros.offboard.training.views import CONTEXT, CONTEXT_SIZE
+
+_SEED = 0
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(prog='train', description=str(__doc__).replace('`', ''))
     result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
-                        help='recipes; autoencoders are trained before encoders')
+                        help='recipes; those that start from another one come after it')
     result.add_argument('--data', required=True, type=Path,
                         help='tar or folder of face images, one folder for each person')
     result.add_argument('--labels', type=Path,
                         help='CSV with a column image and one for each attribute, for supervised '
                              'shifts')
+    result.add_argument('--hues', type=Path,
+                        help='tar or folder of faces in color that lend their hues to the data '
+                             'for color networks; for data that is gray')
     result.add_argument('--runs', type=Path, default=Path('runs'),
                         help='folder for checkpoints, curves and networks (default: runs)')
     result.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
@@ -44,17 +50,22 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     try:
-        # Encoders start from trained autoencoders, so they come last.
+        # Color networks start from those for luminance, and encoders from autoencoders.
         recipes = sorted((load_recipe(path) for path in options.recipes),
-                         key=lambda recipe: recipe.stage == 'encoder')
+                         key=lambda recipe: (recipe.stage == 'encoder', recipe.start is not None))
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
+        in_color = faces
+        if options.hues is not None and any(recipe.color for recipe in recipes):
+            lenders = load_faces(options.hues, options.cache, size=CONTEXT_SIZE, context=CONTEXT)
+            in_color = replace(faces, pixels=lend_hues(faces.pixels, lenders.pixels, _SEED))
         for recipe in recipes:
             attributes = recipe.shift.attributes if recipe.shift else ()
             if attributes and options.labels is None:
                 raise ValueError(f'the recipe {recipe.name} needs --labels')
-            data = (read_labels(options.labels, faces, attributes) if attributes
-                    else TrainingData(faces, {}))
+            chosen = in_color if recipe.color else faces
+            data = (read_labels(options.labels, chosen, attributes) if attributes
+                    else TrainingData(chosen, {}))
             train(recipe, data, options.runs, device=device)
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'train: {error}\n')

@@ -20,10 +20,12 @@ from deid_ros.offboard.training.stages import TABLE
 MODES_FILE = 'modes.yaml'
 
 
-def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str) -> dict[str, Any]:
+def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: str
+           ) -> dict[str, Any]:
     """Copy one array file of a run, NAME being RECIPE/ROLE, and return its entry."""
     recipe_name, role = name.split('/')
     recipe_path = recipes / f'{recipe_name}.yaml'
+    recipe = load_recipe(recipe_path)
     source = runs / recipe_name / f'{role}.npz'
     target = models / f'{recipe_name}_{role}.npz'
     shutil.copyfile(source, target)
@@ -32,20 +34,21 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str) -> dic
         'sha256': hashlib.sha256(source.read_bytes()).hexdigest(),
         'recipe': recipe_path.name,
         'recipe_sha256': hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
-        'data': data,
+        'data': f'{data}, colored by {hues}' if recipe.color and hues else data,
         'date': date.fromtimestamp(source.stat().st_mtime).isoformat(),
     }
     if role != TABLE:
-        entry['layers'] = load_recipe(recipe_path).networks()[role]
+        entry['layers'] = recipe.networks()[role]
     return entry
 
 
-def export(recipes: Path, runs: Path, models: Path, data: str) -> None:
+def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '') -> None:
     """Write the array files of all modes and `models.json`; measures in an older one are kept.
 
     :param recipes: the folder with the recipes.
     :param models: the folder with `modes.yaml`, to which the files are written.
     :param data: what the networks were trained on, in words.
+    :param hues: what lent its hues to the data for color networks, in words.
     :raises FileNotFoundError: when a network has not been trained.
     """
     modes = yaml.safe_load((models / MODES_FILE).read_text(encoding='utf-8'))
@@ -55,7 +58,7 @@ def export(recipes: Path, runs: Path, models: Path, data: str) -> None:
             names.add(variant['encoder'])
             if 'shift' in variant:
                 names.add(variant['shift']['table'])
-    files = {name: _entry(runs, recipes, name, models, data) for name in sorted(names)}
+    files = {name: _entry(runs, recipes, name, models, data, hues) for name in sorted(names)}
     path = models / MODELS_FILE
     measures = json.loads(path.read_text(encoding='utf-8'))['measures'] if path.exists() else {}
     path.write_text(json.dumps({'modes': modes, 'measures': measures, 'files': files}, indent=1)
@@ -70,9 +73,10 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
     command.add_argument('--models', type=Path, required=True, help='folder of modes.yaml')
     command.add_argument('--data', required=True, help='what they were trained on, in words')
+    command.add_argument('--hues', default='', help='what lent its hues, in words')
     options = command.parse_args(arguments)
     try:
-        export(options.recipes, options.runs, options.models, options.data)
+        export(options.recipes, options.runs, options.models, options.data, options.hues)
     except FileNotFoundError as error:
         command.exit(1, f'export_models: {error}\n')
 

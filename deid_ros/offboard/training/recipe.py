@@ -58,6 +58,8 @@ class Recipe:
     :ivar color: whether the networks take BGR faces, else luminance.
     :ivar widths: of the layers of the encoder.
     :ivar base: the recipe whose autoencoder an encoder starts from.
+    :ivar start: for color networks, the recipe of the same networks for luminance whose weights
+        they start with.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
@@ -69,6 +71,7 @@ class Recipe:
     color: bool = False
     widths: tuple[int, ...] = ()
     base: str | None = None
+    start: str | None = None
     shift: Shift | None = None
     blur: float = 2.0
     epochs: int = 60
@@ -85,6 +88,8 @@ class Recipe:
             raise ValueError(f'stage {self.stage!r} is none of {", ".join(STAGES)}')
         if self.stage == 'encoder' and (self.base is None or self.shift is None):
             raise ValueError('an encoder needs the keys base and shift')
+        if self.start is not None and not self.color:
+            raise ValueError('the key start is for color networks')
         if self.precision not in ('bfloat16', 'float32'):
             raise ValueError(f'precision {self.precision!r} is neither bfloat16 nor float32')
 

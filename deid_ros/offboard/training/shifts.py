@@ -109,6 +109,31 @@ def representatives(latents: np.ndarray, k: int, seed: int) -> np.ndarray:
     return means.fit(latents).cluster_centers_.astype(np.float32)
 
 
+def small_groups(latents: np.ndarray, identities: np.ndarray, *, count: int, size: int,
+                 seed: int) -> np.ndarray:
+    """Return (count, size) indices of groups of like faces, each of `size` different people.
+
+    Their means are nearly as many-sided as single faces, yet none is the face of anybody.
+
+    :raises ValueError: when there are too few samples or people.
+    """
+    people = _codes(identities)
+    if count > len(latents) or size > people.max() + 1:
+        raise ValueError(f'{count} groups of {size} people cannot be made of {len(latents)} faces '
+                         f'of {people.max() + 1} people')
+    first = np.random.default_rng(seed).permutation(len(latents))[:count]
+    squares = np.square(latents).sum(axis=1)
+    groups = np.empty((count, size), np.int64)
+    for start in range(0, count, _CHUNK):
+        group = [first[start:start + _CHUNK]]
+        distances = squares - 2 * (latents[group[0]] @ latents.T)
+        while len(group) < size:
+            np.copyto(distances, np.inf, where=people[group[-1]][:, None] == people[None, :])
+            group.append(distances.argmin(axis=1))
+        groups[start:start + _CHUNK] = np.stack(group, axis=1)
+    return groups
+
+
 def cluster_shift(latents: np.ndarray, centres: np.ndarray, alpha: float) -> np.ndarray:
     """Return (1 − α) x_i + α c_i, c_i the centre of the cluster that x_i lies in."""
     return (1 - alpha) * latents + alpha * centres[pairwise_distances_argmin(latents, centres)]

@@ -3,10 +3,10 @@
 """The stages: plain autoencoder → targets → encoder fine-tuning (eq. 6), deblurrer, smoothener."""
 
 import csv
+import dataclasses
 import functools
 import zlib
 from collections import OrderedDict
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,15 @@ from deid_ros.offboard.training.trainer import epoch_seed, fit
 TABLE = 'table'
 #: How many centres stand for all latents where neighbours are searched at run time.
 REPRESENTATIVES = 1024
+#: Where single faces are the targets, groups of like faces take their place: so many groups of so
+#: many people. Clusters of thousands of faces, as many as the table can hold, are all average.
+GROUPS, GROUP_SIZE = 2048, 3
+# What the channels of BGR weigh in luminance (ITU-R BT.601).
+_LUMINANCE = torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1)
 _CHUNK = 1024
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class TrainingData:
     """Faces cropped with context, the labels some recipes need, and who is held out.
 
@@ -91,6 +96,18 @@ def load_run(runs: Path, name: str, role: str, recipe: Recipe) -> nn.Sequential:
     return module.eval()
 
 
+def _start_from_luminance(color: nn.Sequential, gray: nn.Sequential) -> None:
+    """Start color networks as those for luminance: they see it, and give it in every channel."""
+    first, last = gray[0], gray[-1]
+    if not (isinstance(first, nn.Conv2d) and isinstance(last, nn.Conv2d) and last.bias is not None):
+        raise ValueError('only convolutional networks have a start')
+    with torch.no_grad():
+        first.weight = nn.Parameter(first.weight * _LUMINANCE)
+        last.weight = nn.Parameter(last.weight.repeat(3, 1, 1, 1))
+        last.bias = nn.Parameter(last.bias.repeat(3))
+    color.load_state_dict(gray.state_dict())
+
+
 def _start_at_full_scale(module: nn.Sequential) -> None:
     """Start convolutions so that values keep their scale (He et al.).
 
@@ -121,14 +138,15 @@ def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
     return shifted.astype(np.float32).reshape(latents.shape)
 
 
-def _table(latents: np.ndarray, shift: Shift, seed: int) -> dict[str, np.ndarray]:
+def _table(latents: np.ndarray, identities: np.ndarray, shift: Shift,
+           seed: int) -> dict[str, np.ndarray]:
     """Return what a shift at run time needs: averages, never the latent of one person."""
     flat = latents.reshape(len(latents), -1)
     if shift.mode == 'cluster':
         return {'centres': shifts.cluster_centres(flat, shift.k, seed)}
     if shift.mode == 'neighbour':
-        return {'centres': shifts.representatives(flat, REPRESENTATIVES, seed),
-                'mean': flat.mean(axis=0)}
+        groups = shifts.small_groups(flat, identities, count=GROUPS, size=GROUP_SIZE, seed=seed)
+        return {'centres': shifts.set_means(flat, groups), 'mean': flat.mean(axis=0)}
     if shift.mode == 'cell':
         cells = latents.reshape(len(latents), latents.shape[1], -1)
         return {'centres': np.stack([
@@ -138,10 +156,12 @@ def _table(latents: np.ndarray, shift: Shift, seed: int) -> dict[str, np.ndarray
 
 
 def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
-          until: int | None = None) -> None:
+          until: int | None = None, runtime: bool = True) -> None:
     """Train what the recipe asks for; the networks land as `.npz` in `runs`/NAME.
 
     :param until: stop after that many epochs in all, without writing networks.
+    :param runtime: also make the table for the same shift at run time, which takes minutes where
+        neighbours are searched.
     """
     run = runs / recipe.name
     run.mkdir(parents=True, exist_ok=True)
@@ -150,6 +170,12 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     faces = views.planes(data.faces.pixels, recipe.color)
     if recipe.stage in ('deblurrer', 'smoothener'):
         _start_at_full_scale(modules[recipe.stage])
+    if recipe.start is not None:
+        gray = dataclasses.replace(recipe, color=False, start=None)
+        _start_from_luminance(
+            nn.Sequential(*(layer for module in modules.values() for layer in module)),
+            nn.Sequential(*(layer for role in modules
+                            for layer in load_run(runs, recipe.start, role, gray))))
     plain = None
     centres = None
     if recipe.stage == 'encoder':
@@ -158,10 +184,11 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
         plain = load_run(runs, recipe.base, 'encoder', recipe).to(device)
         modules['encoder'].load_state_dict(plain.state_dict())
         table_path = run / f'{TABLE}.npz'
-        if not table_path.exists():
+        wanted = runtime or recipe.shift.mode == 'cluster'  # whose targets are in the table
+        if wanted and not table_path.exists():
             both = np.concatenate([encode(plain, views.view(source, None, 0), device)
                                    for source in (faces, faces.flip(-1))])
-            table = _table(both, recipe.shift, recipe.seed)
+            table = _table(both, np.tile(data.faces.identities, 2), recipe.shift, recipe.seed)
             if table:
                 save_arrays(str(table_path), table)
         if recipe.shift.mode == 'cluster':

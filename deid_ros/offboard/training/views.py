@@ -10,12 +10,9 @@ import torch
 from torch.nn import functional
 
 from deid_ros.core.deidentification.networks import FACE_SIZE
+from deid_ros.offboard.datasets import CONTEXT
 from deid_ros.offboard.training.recipe import Augmentation
 
-#: Side of the crops that views are cut from, in tight boxes and in pixels: at a view without
-#: changes the central 64×64 pixels are the tight box itself.
-CONTEXT = 1.5
-CONTEXT_SIZE = int(CONTEXT * FACE_SIZE)
 _CHUNK = 1024
 
 

@@ -21,10 +21,15 @@ from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.training import views  # noqa: E402
 from deid_ros.offboard.training.export import MODES_FILE, export  # noqa: E402
 from deid_ros.offboard.training.recipe import Augmentation, load_recipe  # noqa: E402
-from deid_ros.offboard.training.stages import TrainingData, read_labels, train  # noqa: E402
+from deid_ros.offboard.training.stages import (  # noqa: E402
+    TrainingData,
+    load_run,
+    read_labels,
+    train,
+)
 from deid_ros.offboard.training.trainer import CHECKPOINT, CURVE  # noqa: E402
 
-_REPOSITORY = Path(__file__).resolve().parents[2]
+_REPOSITORY = Path(__file__).resolve().parents[3]
 _CPU = torch.device('cpu')
 _PLAIN = '''
 stage: autoencoder
@@ -80,6 +85,7 @@ def _arrays(path):
 ])
 def test_resumed_run_gives_the_same_weights(tmp_path, data, values, shift, monkeypatch):
     monkeypatch.setattr('deid_ros.offboard.training.stages.REPRESENTATIVES', 20)
+    monkeypatch.setattr('deid_ros.offboard.training.stages.GROUPS', 20)
     plain = _recipe(tmp_path, 'plain', _PLAIN.format(**values))
     encoder = _recipe(tmp_path, 'shifted', _ENCODER.format(shift=shift, **values))
     for runs, stops in (('at once', (None,)), ('in steps', (1, 2, None))):
@@ -92,6 +98,29 @@ def test_resumed_run_gives_the_same_weights(tmp_path, data, values, shift, monke
     curves = [(tmp_path / runs / 'shifted' / CURVE).read_text() for runs in ('at once', 'in steps')]
     assert curves[0] == curves[1]
     assert len(curves[0].splitlines()) == 4
+
+
+def test_color_networks_can_start_as_those_for_luminance(tmp_path, data):
+    values = {**_CONVOLUTIONAL, 'color': 'false'}
+    gray = _recipe(tmp_path, 'gray', _PLAIN.format(**values))
+    train(gray, data, tmp_path, device=_CPU)
+    color = _recipe(tmp_path, 'color', _PLAIN.format(**_CONVOLUTIONAL).replace(
+        'epochs: 3', 'epochs: 0\nstart: gray'))
+    train(color, data, tmp_path, device=_CPU)
+
+    def pictures(recipe):
+        faces = views.view(views.planes(data.faces.pixels, recipe.color), None, 0)
+        with torch.no_grad():
+            return load_run(tmp_path, recipe.name, 'decoder', recipe)(
+                load_run(tmp_path, recipe.name, 'encoder', recipe)(faces))
+
+    # Luminance has whole numbers only.
+    assert torch.allclose(pictures(color), pictures(gray).repeat(1, 3, 1, 1), atol=0.01)
+
+
+def test_a_start_is_for_color(tmp_path):
+    with pytest.raises(ValueError, match='start is for color'):
+        _recipe(tmp_path, 'gray', 'stage: deblurrer\nstart: other\n')
 
 
 @pytest.mark.parametrize('stage', ['deblurrer', 'smoothener'])

@@ -104,3 +104,25 @@ def test_cluster_shift_goes_to_the_nearest_centre():
 def test_too_few_allowed_samples_are_an_error():
     with pytest.raises(ValueError, match='fewer than 30'):
         shifts.supervised_shift(_LATENTS, [_LABELS[0]], _IDENTITIES, n=30, alpha=1, beta=0)
+
+
+def _literal_group(first, size):
+    group = [first]
+    for other in np.square(_LATENTS - _LATENTS[first]).sum(axis=1).argsort():
+        if len(group) < size and _IDENTITIES[other] not in _IDENTITIES[group]:
+            group.append(other)
+    return group
+
+
+def test_small_groups_are_like_faces_of_different_people():
+    groups = shifts.small_groups(_LATENTS, _IDENTITIES, count=_COUNT, size=3, seed=1)
+    assert sorted(groups[:, 0]) == list(range(_COUNT))
+    assert groups.tolist() == [_literal_group(first, 3) for first in groups[:, 0]]
+    few = shifts.small_groups(_LATENTS, _IDENTITIES, count=10, size=3, seed=1)
+    assert np.array_equal(few, groups[:10])
+
+
+@pytest.mark.parametrize(('count', 'size'), [(_COUNT + 1, 3), (5, 26)])
+def test_groups_that_cannot_be_made_are_an_error(count, size):
+    with pytest.raises(ValueError, match=f'{count} groups of {size} people'):
+        shifts.small_groups(_LATENTS, _IDENTITIES, count=count, size=size, seed=1)
