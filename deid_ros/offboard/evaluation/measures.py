@@ -2,30 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The paper's measures of de-identified 64×64 faces (section 4.1), with dlib's networks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 
 import numpy as np
 from tqdm import tqdm
 
 from deid_ros.offboard.datasets import worker_processes
-from deid_ros.offboard.recognition import SAME_PERSON, FacenessDetector, FaceRecognizer
+from deid_ros.offboard.evaluation.figures import SEED, Figure, pair_share, share
+from deid_ros.offboard.evaluation.store import Store, face_key
+from deid_ros.offboard.recognition import (
+    DESCRIPTION,
+    SAME_PERSON,
+    FacenessDetector,
+    FaceRecognizer,
+    network_hash,
+)
 
 _CHUNK = 25
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share in percent with its 95 % bootstrap interval."""
-
-    percent: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f'{self.percent:.1f} ({self.low:.1f}–{self.high:.1f})'
-
 
 # Loaded once in each worker process.
 _recognizer = cache(FaceRecognizer)
@@ -33,39 +28,72 @@ _faceness = cache(FacenessDetector)
 
 
 def _is_face(face: np.ndarray) -> np.ndarray:
-    return np.array(_faceness().is_face(face))
+    return np.array([_faceness().is_face(face)], np.float32)
 
 
 def _descriptor(face: np.ndarray) -> np.ndarray:
     return _recognizer().describe(face).astype(np.float32)
 
 
-def _chunk(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    return np.stack([measure(face) for face in faces])
+def _landmarks(face: np.ndarray) -> np.ndarray:
+    return _recognizer().landmarks(face).astype(np.float32).ravel()
 
 
-def _measured(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray],
-              name: str) -> np.ndarray:
-    chunks = [faces[start:start + _CHUNK] for start in range(0, len(faces), _CHUNK)]
+def _chunk(faces: list[np.ndarray], measure: Callable[[np.ndarray], np.ndarray]
+           ) -> list[np.ndarray]:
+    return [measure(face) for face in faces]
+
+
+def _measured(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], name: str,
+              store: Store | None, networks: tuple[str, ...]) -> np.ndarray:
+    """Return (N, K) float32, what `measure` gives for each face; equal faces are measured once."""
+    keys = [face_key(face) for face in faces]
+    # Another network, or another way to show it a face, is another kind of entry.
+    kind = '-'.join((name, DESCRIPTION, *(network_hash(network)[:16] for network in networks)))
+    known = store.get(kind, keys) if store else {}
+    missing = list({key: face for key, face in zip(keys, faces) if key not in known}.items())
+    chunks = [missing[start:start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    with _mapping(len(chunks)) as mapped:
+        results = mapped(partial(_chunk, measure=measure),
+                         [[face for _, face in chunk] for chunk in chunks])
+        for chunk, values in tqdm(zip(chunks, results), desc=name, total=len(chunks),
+                                  unit=f'×{_CHUNK}', mininterval=5, disable=not chunks):
+            entries = [(key, value) for (key, _), value in zip(chunk, values)]
+            known.update(entries)
+            if store:
+                store.put(kind, entries)
+    return np.stack([known[key] for key in keys])
+
+
+@contextmanager
+def _mapping(chunks: int) -> Iterator[Callable[..., Iterable[list[np.ndarray]]]]:
+    """Give a `map` over so many chunks; new processes are worth their start from two on."""
+    if chunks < 2:
+        yield map
+        return
     with worker_processes() as workers:
-        return np.concatenate(list(tqdm(workers.map(partial(_chunk, measure=measure), chunks),
-                                        desc=name, total=len(chunks), mininterval=5)))
+        yield workers.map
 
 
-def detected(faces: np.ndarray) -> np.ndarray:
+def detected(faces: np.ndarray, store: Store | None = None) -> np.ndarray:
     """Return (N,) bool: whether dlib's neural detector finds a face, the FCNS of each face.
 
     :param faces: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
+    :param store: where results are kept and taken from.
     """
-    return _measured(faces, _is_face, 'faceness')
+    return _measured(faces, _is_face, 'faceness', store, (FacenessDetector.NETWORK,))[:, 0] > 0
 
 
-def descriptors(faces: np.ndarray) -> np.ndarray:
-    """Return dlib's (N, 128) face descriptors.
+def descriptors(faces: np.ndarray, store: Store | None = None) -> np.ndarray:
+    """Return dlib's face descriptors, (N, 128) float32; see `detected` for the parameters."""
+    return _measured(faces, _descriptor, 'descriptors', store,
+                     (FaceRecognizer.NETWORK, FaceRecognizer.LANDMARKS))
 
-    :param faces: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
-    """
-    return _measured(faces, _descriptor, 'descriptors')
+
+def landmarks(faces: np.ndarray, store: Store | None = None) -> np.ndarray:
+    """Return dlib's five landmarks, (N, 5, 2) float32, see `FaceRecognizer.landmarks`."""
+    return _measured(faces, _landmarks, 'landmarks', store,
+                     (FaceRecognizer.LANDMARKS,)).reshape(-1, 5, 2)
 
 
 def differing(descriptors_a: np.ndarray, descriptors_b: np.ndarray) -> np.ndarray:
@@ -73,16 +101,36 @@ def differing(descriptors_a: np.ndarray, descriptors_b: np.ndarray) -> np.ndarra
     return np.linalg.norm(descriptors_a - descriptors_b, axis=1) > SAME_PERSON
 
 
-def random_pairs(count: int, pairs: int = 10_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def random_pairs(count: int, pairs: int = 10_000, seed: int = SEED
+                 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the two indices of distinct random pairs out of `count` faces, for DIV."""
     first, second = np.triu_indices(count, 1)
     chosen = np.random.default_rng(seed).permutation(len(first))[:pairs]
     return first[chosen], second[chosen]
 
 
-def share(hits: np.ndarray, seed: int = 0) -> Share:
-    """Return the share of true values, with the interval over 1,000 bootstrap samples."""
-    random = np.random.default_rng(seed)
-    shares = [100 * hits[random.integers(0, len(hits), len(hits))].mean() for _ in range(1000)]
-    low, high = np.percentile(shares, [2.5, 97.5])
-    return Share(float(100 * hits.mean()), float(low), float(high))
+def fcns(found: np.ndarray) -> Figure:
+    """Return FCNS: the share of faces in which a face is found.
+
+    :param found: (N,) bool, see `detected`.
+    """
+    return share(found)
+
+
+def deid(originals: np.ndarray, described: np.ndarray) -> Figure:
+    """Return DEID: the share of new faces further than 0.6 from their own original.
+
+    :param originals: (N, 128) descriptors of the originals.
+    :param described: (N, 128) descriptors of the new faces, in the same order.
+    """
+    return share(differing(originals, described))
+
+
+def div(described: np.ndarray, pairs: int = 10_000) -> Figure:
+    """Return DIV: the share of random pairs of new faces that are further than 0.6 apart.
+
+    :param described: (N, 128) descriptors of the new faces, N at least 2.
+    :param pairs: how many distinct pairs; all there are where that is less.
+    """
+    first, second = random_pairs(len(described), pairs)
+    return pair_share(differing(described[first], described[second]), first, second)

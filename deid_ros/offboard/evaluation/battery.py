@@ -1,0 +1,183 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""All measures of an anonymizer's new faces, against originals about which all is known once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from deid_ros.core.detection.detector import Detector
+from deid_ros.core.faces import Face
+from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, Faces, load_faces
+from deid_ros.offboard.evaluation import anonymity, leak, measures, reidentification, utility
+from deid_ros.offboard.evaluation.figures import SEED, Figure, share
+from deid_ros.offboard.evaluation.store import Store
+
+
+@dataclass(frozen=True)
+class Originals:
+    """Original faces, and what the measures beyond FCNS, DEID and DIV need to know.
+
+    :param faces: `pixels` are (N, 64, 64) luminance or (N, 64, 64, 3) BGR, as the anonymizer got
+        them. People are told apart by `identities`; one name for all means that nobody knows.
+    :param store: where results of dlib's networks are kept.
+    :param classifier: for ATTR and gender.
+    :param labels: CSV of −1 and 1 by image name, for expressions.
+    :param crowd: the people of the training set, for LEAK.
+    :param detector: for detection agreement.
+    """
+
+    faces: Faces
+    store: Store | None = None
+    classifier: anonymity.AttributeClassifier | None = None
+    labels: Path | None = None
+    crowd: leak.Crowd | None = None
+    detector: Detector | None = None
+
+    @property
+    def people_known(self) -> bool:
+        """Tell whether the identities tell people apart."""
+        return len(np.unique(self.faces.identities)) > 1
+
+    @cached_property
+    def described(self) -> np.ndarray:
+        """Return the (N, 128) descriptors of the originals."""
+        return measures.descriptors(self.faces.pixels, self.store)
+
+    @cached_property
+    def landmarks(self) -> np.ndarray:
+        """Return the (N, 5, 2) landmarks of the originals."""
+        return measures.landmarks(self.faces.pixels, self.store)
+
+    @cached_property
+    def one_each(self) -> np.ndarray:
+        """Return the indices of one face for each person, at random; all, where nobody is known."""
+        if not self.people_known:
+            return np.arange(len(self.faces))
+        order = np.random.default_rng(SEED).permutation(len(self.faces))
+        return np.sort(order[np.unique(self.faces.identities[order], return_index=True)[1]])
+
+    @cached_property
+    def to_crowd(self) -> np.ndarray:
+        """Return the distances of the originals to the crowd, see `leak.Crowd.distances`."""
+        assert self.crowd is not None
+        return self.crowd.distances(self.described)
+
+    @cached_property
+    def expressions(self) -> dict[str, utility.ExpressionClassifier]:
+        """Return a classifier trained on the originals for each expression."""
+        if self.labels is None:
+            return {}
+        columns = tuple(utility.EXPRESSIONS)
+        labels = utility.read_labels(self.labels, self.faces.names, columns)
+        return {utility.EXPRESSIONS[column]: utility.ExpressionClassifier(
+            self.faces.pixels, labels[:, index], self.faces.identities)
+            for index, column in enumerate(columns)}
+
+    @cached_property
+    def detections(self) -> list[list[Face]]:
+        """Return what the detector finds in the originals."""
+        assert self.detector is not None
+        return utility.crop_detections(self.detector, self.faces.pixels)
+
+
+def measure(originals: Originals, new_faces: np.ndarray,
+            contributors: Iterable[np.ndarray] | None = None) -> dict[str, Figure]:
+    """Return every measure for which there is what it needs, by name.
+
+    :param new_faces: shaped like the originals' pixels, in the same order.
+    :param contributors: for each new face the training faces that its target is made of, see
+        `deid_ros.offboard.evaluation.contributors`; None where there are none.
+    """
+    described = measures.descriptors(new_faces, originals.store)
+    figures = {'FCNS': measures.fcns(measures.detected(new_faces, originals.store)),
+               'DEID': measures.deid(originals.described, described)}
+    if len(new_faces) > 1:
+        figures['DIV'] = measures.div(described)
+    figures['unchanged'] = unchanged(originals.faces.pixels, new_faces)
+    figures |= _privacy(originals, described, contributors)
+    figures |= _utility(originals, new_faces, described)
+    return figures
+
+
+def unchanged(faces: np.ndarray, new_faces: np.ndarray) -> Figure:
+    """Return the share of new faces that are their originals, pixel by pixel, in percent."""
+    return share((faces == new_faces).reshape(len(faces), -1).all(axis=1))
+
+
+def _privacy(originals: Originals, described: np.ndarray,
+             contributors: Iterable[np.ndarray] | None) -> dict[str, Figure]:
+    figures = {}
+    people = originals.faces.identities
+    if len(originals.one_each) > 1:
+        figures['ANON'] = anonymity.anon(described[originals.one_each])
+    if originals.people_known and (np.unique(people, return_counts=True)[1] > 1).sum() > 1:
+        gallery, probes = reidentification.split(people)
+        for prefix, known in (('re-id', originals.described), ('parrot', described)):
+            figures |= reidentification.reidentification(
+                known[gallery], people[gallery], described[probes], people[probes], prefix)
+    if originals.crowd is not None:
+        to_people = originals.crowd.distances(described)
+        if contributors is not None:
+            figures |= leak.contributor_leak(
+                to_people, [originals.crowd.codes[each] for each in contributors])
+        figures |= leak.crowd_leak(to_people, originals.to_crowd)
+    return figures
+
+
+def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray
+             ) -> dict[str, Figure]:
+    landmarks = measures.landmarks(new_faces, originals.store)
+    figures = {'landmarks': utility.landmark_error(originals.landmarks, landmarks),
+               **utility.pose_error(originals.landmarks, landmarks)}
+    if originals.classifier is not None:
+        before, after = (originals.classifier.has(each, anonymity.ATTRIBUTES)
+                         for each in (originals.described, described))
+        if after.any():  # else there is nothing that could be right
+            figures['ATTR'] = anonymity.attr(before, after)
+        figures['gender'] = share(before[:, 0] == after[:, 0])
+    for name, classifier in originals.expressions.items():
+        figures[name] = classifier.agreement(new_faces)
+        figures[f'{name}, originals'] = classifier.agreement(originals.faces.pixels)
+    if originals.detector is not None and any(originals.detections):
+        figures['detection'] = utility.detection_agreement(
+            originals.detections, utility.crop_detections(originals.detector, new_faces))
+    return figures
+
+
+def training_faces(data: Path, cache: Path) -> Faces:
+    """Return the faces that the networks were trained on, (N, 96, 96, 3), with context.
+
+    They are cropped as `train` does it, and kept where it keeps them.
+    """
+    return load_faces(data, cache, choice='central', size=CONTEXT_SIZE, context=CONTEXT)
+
+
+def tight(faces: Faces, color: bool) -> Faces:
+    """Return faces cropped with context as the networks see them.
+
+    :param faces: (N, 96, 96, 3) BGR.
+    :return: (N, 64, 64) luminance, or (N, 64, 64, 3) BGR.
+    """
+    border = (CONTEXT_SIZE - int(CONTEXT_SIZE / CONTEXT)) // 2
+    inner = faces.pixels[:, border:-border, border:-border]
+    return Faces(inner if color else gray(inner), faces.names, faces.identities)
+
+
+def gray(faces: np.ndarray) -> np.ndarray:
+    """Return the (N, H, W) luminance of (N, H, W, 3) BGR faces, uint8."""
+    return np.stack([cv2.cvtColor(np.ascontiguousarray(face), cv2.COLOR_BGR2GRAY)
+                     for face in faces])
+
+
+def crowd_of(training: Faces, store: Store | None) -> leak.Crowd:
+    """Return the people of the training set, in luminance.
+
+    :param training: (N, 96, 96, 3) faces, see `training_faces`.
+    """
+    faces = tight(training, color=False)
+    return leak.Crowd(measures.descriptors(faces.pixels, store), faces.identities)

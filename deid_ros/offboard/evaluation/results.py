@@ -1,0 +1,240 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluate table`, `results` and `page`: measure tables row by row, and write the page of them.
+
+What is measured is kept: rows in a CSV file for each table, as soon as each is done, and what
+networks say about a face by its content. So a run that was stopped goes on where it was.
+"""
+
+import argparse
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from deid_ros.core.deidentification.weights import ModelStore
+from deid_ros.core.detection import make_detector
+from deid_ros.core.errors import ConfigurationError
+from deid_ros.core.resources import models_directory
+from deid_ros.offboard.datasets import Faces, load_faces
+from deid_ros.offboard.evaluation import (
+    battery,
+    detection,
+    latent_map,
+    leak,
+    measures,
+    page,
+)
+from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.evaluation.modes import some
+from deid_ros.offboard.evaluation.options import Subparsers, classifier_of, new_command
+from deid_ros.offboard.evaluation.report import Measured, write_csv
+from deid_ros.offboard.evaluation.store import Store
+from deid_ros.offboard.evaluation.subjects import Shipped, Workshop
+from deid_ros.offboard.evaluation.tables import (
+    DETECTION,
+    DETECTORS,
+    DOWNSTREAM,
+    LATENTS,
+    METHODS,
+    NAMES,
+    TABLES,
+    Table,
+)
+
+_SHEET_FACES = 12
+
+
+def add_command(subparsers: Subparsers) -> None:
+    """Add the subcommands."""
+    table = new_command(subparsers, 'table', run,
+                        'Measure tables of the results, the paper\'s and others.')
+    table.add_argument('names', nargs='+', choices=NAMES, metavar='NAME',
+                       help=f'of {", ".join(NAMES)}')
+    results = new_command(subparsers, 'results', run, 'Measure all tables of the results.')
+    results.set_defaults(names=NAMES)
+    for parser in (table, results):
+        _add_options(parser)
+    again = new_command(subparsers, 'page', write_again,
+                        'Write the page of the results again, and its plots, from what is kept.',
+                        table=lambda _: '')
+    _add_output(again)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--data', type=Path, required=True, metavar='TAR',
+                        help='tar or folder of face images to measure on, one folder a person')
+    parser.add_argument('--training-data', type=Path, required=True, metavar='TAR',
+                        help='tar or folder that the shipped networks were trained on')
+    parser.add_argument('--training-labels', type=Path, required=True, metavar='CSV',
+                        help='attributes of these images')
+    parser.add_argument('--labels', type=Path, metavar='CSV',
+                        help='labels -1 and 1 of the images to measure on, for smile and mouth '
+                             'open')
+    parser.add_argument('--classifier', type=Path, metavar='NPZ',
+                        help='attribute classifier on descriptors, for ATTR and gender')
+    parser.add_argument('--photos', type=Path, metavar='TAR',
+                        help='tar or folder of photos with boxes.json, for the table detection')
+    parser.add_argument('--models', type=Path, help='folder with models.json')
+    parser.add_argument('--runs', type=Path, default=Path('runs') / 'ablation',
+                        help='folder for the networks of the tables (default: runs/ablation)')
+    parser.add_argument('--count', type=int, default=1000,
+                        help='faces, drawn with seed 0 (default: 1000)')
+    parser.add_argument('--sheets', type=Path, metavar='FOLDER',
+                        help='also draw originals and new faces, to look at and not to keep')
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--output', type=Path, default=Path('docs') / 'results',
+                        help='folder for figures and plots; RESULTS.md is written beside it '
+                             '(default: docs/results)')
+
+
+class _Bench:
+    """What rows are measured with; each part is loaded when a table first needs it."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self.store = Store(options.cache)
+        self.workshop = Workshop(
+            ModelStore(str(options.models or models_directory())), options.training_data,
+            options.training_labels, options.runs, options.cache)
+
+    @cached_property
+    def faces(self) -> Faces:
+        """Return all faces to measure on, (N, 64, 64, 3) BGR."""
+        return load_faces(self._options.data, self._options.cache)
+
+    @cached_property
+    def training(self) -> Faces:
+        """Return the faces that the shipped networks were trained on."""
+        return battery.training_faces(self._options.training_data, self._options.cache)
+
+    @cached_property
+    def crowd(self) -> leak.Crowd:
+        """Return the people of the training set."""
+        return battery.crowd_of(self.training, self.store)
+
+    def originals(self, table: Table, color: bool) -> battery.Originals:
+        """Return the faces to measure a table on, with what its measures need to know."""
+        if table.people:
+            faces = self.faces.take(battery.Originals(self.faces).one_each)
+        else:
+            faces = some(self.faces, self._options.count)
+        if not color:
+            faces = Faces(battery.gray(faces.pixels), faces.names, faces.identities)
+        classifier = classifier_of(self._options)
+        if table is not METHODS:
+            return battery.Originals(faces, self.store, classifier)
+        return battery.Originals(faces, self.store, classifier, self._options.labels, self.crowd,
+                                 make_detector(DOWNSTREAM))
+
+
+def run(options: argparse.Namespace) -> Measured:
+    """Measure the tables that were asked for, and write the page of all that are measured."""
+    bench = _Bench(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    page.note(options.output, data=options.data.name, training=options.training_data.name)
+    measured = {}
+    for name in options.names:
+        if name == DETECTION:
+            _measure_detectors(options)
+        elif name == LATENTS:
+            latent_map.write(page.file_of(options.output, name),
+                             latent_map.panels(bench.training, bench.workshop))
+            continue
+        else:
+            _measure_rows(TABLES[name], bench, options)
+        measured.update({f'{name}: {label}': figures for label, figures
+                         in page.stored(options.output, name).items()})
+    write_again(options)
+    options.table = lambda _: '\n'.join(page.section(options.output, name)
+                                        for name in options.names)
+    return measured
+
+
+def write_again(options: argparse.Namespace) -> Measured:
+    """Write page and plots of what is kept; measure nothing."""
+    draw(options.output)
+    page.write(options.output)
+    return {}
+
+
+def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> None:
+    # Compared with what the networks were given: for gray models, the gray original.
+    originals = {color: bench.originals(table, color)
+                 for color in {row.subject.color(bench.workshop) for row in table.rows}}
+    references = [originals[row.subject.color(bench.workshop)] for row in table.rows]
+    made = [row.subject.new_faces(reference.faces.pixels, bench.workshop) for row, reference
+            in zip(tqdm(table.rows, desc=f'new faces of table {table.name}', unit='row'),
+                   references)]
+    for reference in originals.values():
+        _consult(np.concatenate([reference.faces.pixels, *(
+            new_faces for new_faces, own in zip(made, references) if own is reference)]),
+            bench.store)
+    measured: dict[str, Mapping[str, Figure]] = dict(page.stored(options.output, table.name))
+    for row, reference, new_faces in zip(
+            tqdm(table.rows, desc=f'table {table.name}', unit='row'), references, made):
+        made_of = (row.subject.contributors(reference.faces.pixels, bench.training, bench.workshop)
+                   if table is METHODS else None)
+        figures = battery.measure(reference, new_faces, made_of)
+        measured[row.label] = figures if table is METHODS else {
+            name: figures[name] for name in table.measures if name in figures}
+        write_csv(page.file_of(options.output, table.name),
+                  {each.label: measured[each.label] for each in table.rows
+                   if each.label in measured})
+        if isinstance(row.subject, Shipped) and table is METHODS:
+            # Tells later whether the figures are still those of the networks that are shipped.
+            page.note(options.output, **{row.label: row.subject.chain(bench.workshop.models).key})
+    if options.sheets:
+        options.sheets.mkdir(parents=True, exist_ok=True)
+        sheet = np.vstack([_line(faces) for reference, new_faces in zip(references, made)
+                           for faces in (reference.faces.pixels, new_faces)])
+        cv2.imwrite(str(options.sheets / f'table_{table.name}.png'), sheet)
+
+
+def _consult(faces: np.ndarray, store: Store) -> None:
+    """Have the networks' answers about faces in the store.
+
+    For all rows at once: to start processes and load networks takes as long as many faces.
+    """
+    for network in (measures.descriptors, measures.landmarks, measures.detected):
+        network(faces, store)
+
+
+def _line(faces: np.ndarray) -> np.ndarray:
+    """Return the first faces side by side, BGR."""
+    line = np.hstack(list(faces[:_SHEET_FACES]))
+    return line if line.ndim == 3 else cv2.cvtColor(line, cv2.COLOR_GRAY2BGR)
+
+
+def _measure_detectors(options: argparse.Namespace) -> None:
+    if options.photos is None:
+        raise ConfigurationError(f'the table {DETECTION} needs --photos')
+    photos = detection.read_photos(options.photos)
+    page.note(options.output, photos=options.photos.name)
+    measured = dict(page.stored(options.output, DETECTION))
+    for row in tqdm(DETECTORS, desc='detectors', unit='row'):
+        measured[row.label] = detection.figures(detection.measure(
+            make_detector(list(row.detectors)), photos, row.width, row.threshold))
+        write_csv(page.file_of(options.output, DETECTION), measured)
+
+
+def draw(folder: Path) -> None:
+    """Draw the plots of the figures in a folder, as far as they are there."""
+    # Only who draws needs matplotlib.
+    from deid_ros.offboard.evaluation import plots
+
+    plots.trade_off(folder / page.TRADE_OFF, {name: page.stored(folder, name) for name in TABLES})
+    detectors = page.stored(folder, DETECTION)
+    if detectors:
+        plots.recall_by_height(folder / page.RECALL, {
+            row.label: detectors[row.label] for row in DETECTORS
+            if row.is_plain and row.label in detectors})
+    latents = page.file_of(folder, LATENTS)
+    if latents.exists():
+        plots.latent_map(folder / page.FIGURE_2, latent_map.read(latents))
