@@ -5,7 +5,8 @@
 #   make demo     flies a simulated camera and anonymizes it; ARGS='--help' lists the options
 #   make test     all checks
 #   make test-graph   only the tests of the running node
-#   make models   trains all networks anew: DATA, LABELS; hours on two cores
+#   make results  measures docs/RESULTS.md anew; TABLE=6 one table of it; hours on two cores
+#   make models   trains all networks anew: DATA, LABELS, COLOR_DATA; hours on two cores
 #   make clean    removes what the above made
 # DISTRO=kilted takes the ROS 2 wheels of another distribution.
 
@@ -15,13 +16,24 @@ ARGS ?=
 # Wheels of two distributions cannot share an environment.
 VENV := .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 
-# For `make models`: face images, one folder for each person, and a CSV of attributes.
+# For `make models` and `make results`: face images, one folder for each person, and a CSV of
+# attributes; then the same of other people, an attribute classifier, and photos with boxes.
 DATA ?= ../shared/data/lfw.tar
 LABELS ?= ../shared/data/lfw_attributes.csv
-# The shipped models are for luminance; the color ones need data in color.
-RECIPES = $(filter-out %_color.yaml,$(wildcard config/training/*.yaml))
+TEST_DATA ?= ../shared/data/celeba_dev.tar
+TEST_LABELS ?= ../shared/data/celeba_dev_attributes.csv
+CLASSIFIER ?= ../shared/data/attribute_mlp.npz
+PHOTOS ?= ../shared/data/detection_dev.tar
+# Faces in each row of `make results`.
+COUNT ?= 1000
+TABLE ?=
+# LFW is gray, so its faces get their hues, for the color networks, from the first people of another
+# tar; all others of that tar are left for measuring.
+COLOR_DATA ?= $(TEST_DATA)
+LENDERS = 40
+RECIPES = $(wildcard config/training/*.yaml)
 
-.PHONY: demo test test-graph models clean
+.PHONY: demo test test-graph results models clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -37,10 +49,20 @@ test: $(VENV)/installed-test
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)
 
-models: $(VENV)/installed-train
-	$(VENV)/bin/train $(RECIPES) --data $(DATA) --labels $(LABELS) --runs runs $(ARGS)
+results: $(VENV)/installed-evaluate
+	$(VENV)/bin/evaluate $(if $(TABLE),table $(TABLE),results) --data $(TEST_DATA) \
+		--labels $(TEST_LABELS) --training-data $(DATA) --training-labels $(LABELS) \
+		--classifier $(CLASSIFIER) --photos $(PHOTOS) --count $(COUNT) $(ARGS)
+
+models: $(VENV)/installed-train runs/hues
+	$(VENV)/bin/train $(RECIPES) --data $(DATA) --labels $(LABELS) --hues runs/hues --runs runs $(ARGS)
 	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \
-		--data '$(notdir $(DATA))'
+		--data '$(notdir $(DATA))' --hues '$(LENDERS) people of $(notdir $(COLOR_DATA))'
+
+runs/hues:
+	mkdir -p $@
+	tar -tf $(COLOR_DATA) | cut -d/ -f1,2 | sort -u | grep / | head -n $(LENDERS) \
+		| tar -xf $(COLOR_DATA) -C $@ --strip-components=1 -T -
 
 clean:
 	rm -rf .venv .venv-* demo

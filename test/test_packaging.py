@@ -116,6 +116,18 @@ def test_entry_points_lead_to_functions(setup_arguments: dict[str, Any]) -> None
                             if isinstance(node, ast.FunctionDef)}, name
 
 
+@pytest.mark.parametrize('module', sorted(
+    '.'.join(path.relative_to(ROOT).with_suffix('').parts) for path in ROOT.glob('deid_ros/**/*.py')
+    if path.name != '__main__.py'))
+def test_every_module_can_be_imported(module: str) -> None:
+    try:
+        importlib.import_module(module.removesuffix('.__init__'))
+    except ModuleNotFoundError as error:
+        if error.name != 'torch':
+            raise
+        pytest.skip('torch is missing')
+
+
 def test_executables_are_where_ros2_run_looks() -> None:
     config = configparser.ConfigParser()
     config.read(ROOT / 'setup.cfg')
