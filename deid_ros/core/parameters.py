@@ -9,6 +9,7 @@ The node declares them; off-board tools read them from the same YAML files witho
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from deid_ros.core.backends import BACKENDS
+from deid_ros.core.backends.options import PRECISIONS, BackendOptions
 from deid_ros.core.deidentification import (
     METHODS,
     SIMPLE_ANONYMIZERS,
@@ -154,8 +155,24 @@ PARAMETERS = (
         'How faces are made unrecognizable that deid.method cannot do well.', True,
         choices=tuple(sorted(SIMPLE_ANONYMIZERS))),
     ParameterSpec(
-        'backend.type', 'onnxruntime', 'What runs the networks of the autoencoder.',
+        'backend.type', 'onnxruntime',
+        'What runs the networks of the autoencoder: onnxruntime on the CPU; torch on CUDA where '
+        'there is a device, else on the CPU; tensorrt on CUDA only, by an engine that is built at '
+        'first, which takes minutes on a Jetson (see the command build_engines).',
         choices=BACKENDS),
+    ParameterSpec(
+        'backend.max_batch', 32,
+        'Faces that a TensorRT engine takes at once; more are split. Engines are built for it.',
+        minimum=1, maximum=256),
+    ParameterSpec(
+        'backend.precision', 'fp16',
+        'What a TensorRT engine computes in; faces go in and come out in fp32. int8 needs a device '
+        'that has it, which a TX2 is not.', choices=PRECISIONS),
+    ParameterSpec(
+        'backend.allow_fallback', False,
+        'Let another backend (tensorrt, torch, onnxruntime, in this order) take the place of one '
+        'that cannot run or fails its self-test, with a warning in the diagnostics. Otherwise the '
+        'node is not configured then.'),
 )
 
 
@@ -176,7 +193,11 @@ def chain_options(values: Dict[str, Any]) -> ChainOptions:
     """Return the autoencoder's part of the values."""
     return ChainOptions(shift_mode=values['deid.shift_mode'],
                         shift_apply=values['deid.shift_apply'],
-                        backend=values['backend.type'], detector=detector_names(values)[0])
+                        backend=values['backend.type'],
+                        backend_options=BackendOptions(
+                            values['backend.max_batch'], values['backend.precision'],
+                            values['backend.allow_fallback']),
+                        detector=detector_names(values)[0])
 
 
 def detector_names(values: Dict[str, Any]) -> List[str]:

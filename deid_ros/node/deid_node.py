@@ -38,6 +38,7 @@ from deid_ros.core.parameters import chain_options, make_pipeline, pipeline_sett
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.node import diagnostics, parameters
 from deid_ros.node.camera import ArrivedFrame, Camera
+from deid_ros.node.core_log import CoreLog
 from deid_ros.node.qos import publisher_qos
 from deid_ros.node.topics import CameraTopics, all_camera_topics
 from deid_ros.node.worker import NewestFrameWorker
@@ -78,6 +79,7 @@ class DeidNode(LifecycleNode):
         # Held while publishing, so that nothing comes out after `~/enable` has answered.
         self._publishing = threading.Lock()
         self._failure = ''
+        self._core_log = CoreLog(self.get_logger())
 
         self.add_on_set_parameters_callback(self._on_set_parameters)
         parameters.declare(self)
@@ -147,6 +149,7 @@ class DeidNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop the worker before its publishers vanish."""
         self._stop()
+        self._core_log.detach()
         super().destroy_node()
 
     # The way of a frame
@@ -199,6 +202,7 @@ class DeidNode(LifecycleNode):
             'package': 'deid_ros', 'version': __version__,
             'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
             'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
+            'backend': pipeline.anonymizer.backend,
             'fallback': pipeline.fallback.name,
             'model_sha256': pipeline.model_hashes,
             'parameters': values})))
@@ -287,17 +291,19 @@ class DeidNode(LifecycleNode):
             problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
         else:
             problems += diagnostics.worker_problems(worker.busy_seconds)
-        if work.pipeline.anonymizer.weakness:
-            problems.append((DiagnosticStatus.WARN, work.pipeline.anonymizer.weakness))
+        anonymizer = work.pipeline.anonymizer
+        for warning in (anonymizer.stands_in, anonymizer.weakness):
+            if warning:
+                problems.append((DiagnosticStatus.WARN, warning))
         if not self._enabled:
             problems.append((DiagnosticStatus.WARN, 'disabled by ~/enable: nothing is published'))
         pipeline = work.pipeline
-        method = pipeline.anonymizer.name
+        method = anonymizer.name
         if method == AUTOENCODER:
             method += ', ' + self._values['deid.shift_mode']
         return diagnostics.status(name, problems, 'anonymizing', {
             'detector': pipeline.detector.name, 'detector device': pipeline.detector.device,
-            'method': method, 'method device': pipeline.anonymizer.device,
+            'method': method, 'method device': anonymizer.device, 'backend': anonymizer.backend,
             'fallback': pipeline.fallback.name, 'version': __version__})
 
     def _camera_status(self, camera: Camera) -> DiagnosticStatus:

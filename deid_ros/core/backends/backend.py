@@ -15,8 +15,14 @@ _FLAT = 2 / 255
 class Backend:
     """Runs a chain. Set `alpha` at any time: it is the strength of a shift at run time."""
 
+    #: As the parameter `backend.type` has it.
+    name = ''
     #: Where it runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: What else reports should tell of it, such as the result of its self-test.
+    note = ''
+    #: Why it runs in the place of another one, for a warning; empty where it does not.
+    stands_in = ''
 
     def __init__(self, chain: Chain) -> None:
         self.color = chain.color
@@ -56,4 +62,3 @@ class Backend:
     def _infer(self, faces: np.ndarray) -> np.ndarray:
         """Return the new faces: float32 in 0…1 in, the same shape out, clipped to 0…1."""
         raise NotImplementedError
-

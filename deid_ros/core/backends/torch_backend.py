@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from deid_ros.core.backends.backend import Backend
+from deid_ros.core.backends.cuda_graphs import CudaGraphs
 from deid_ros.core.backends.torch_layers import load_arrays, module_of
 from deid_ros.core.deidentification.chain import Chain, RuntimeShift
+from deid_ros.core.deidentification.networks import FACE_SIZE
 
 
 class ShiftModule(nn.Module):
@@ -24,7 +26,7 @@ class ShiftModule(nn.Module):
             from_mean = np.square(shift.arrays['centres'] - shift.arrays['mean']).sum(axis=1)
             self.register_buffer('from_mean', torch.from_numpy(from_mean))
 
-    def forward(self, latents: torch.Tensor, alpha: float) -> torch.Tensor:
+    def forward(self, latents: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
         """Return shifted latents, in the shape they come in: (N, D) or (N, channels, 2, 2)."""
         if self.kind == 'cell':
             cells = latents.flatten(2)
@@ -47,30 +49,56 @@ class ShiftModule(nn.Module):
         return centres[near[:, -1]]
 
 
+class ChainModule(nn.Module):
+    """A whole chain: scaling, encoder, shift, decoder, deblurrer, smoothener."""
+
+    def __init__(self, chain: Chain) -> None:
+        super().__init__()
+        self._color = chain.color
+        modules = []
+        for network in chain.networks:
+            module = module_of(network.layers)
+            load_arrays(module, network.arrays)
+            modules.append(module)
+        self._encoder = modules[0]
+        self._shift = None if chain.shift is None else ShiftModule(chain.shift)
+        self._rest = nn.Sequential(*modules[1:])
+
+    def forward(self, faces: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        """Return the new faces.
+
+        :param faces: (N, 64, 64) or, in color, (N, 64, 64, 3) float32 in 0…1.
+        :param alpha: (1, 1) float32; a chain that does not shift at run time leaves it unused.
+        """
+        # Shapes are spelled out rather than read from `faces`: a converter that traces one batch
+        # must not take its size for every batch's.
+        planes = faces.permute(0, 3, 1, 2) if self._color else faces.view(
+            -1, 1, FACE_SIZE, FACE_SIZE)
+        latents = self._encoder(planes * 2 - 1)
+        if self._shift is not None:
+            latents = self._shift(latents, alpha)
+        result = (self._rest(latents) * 0.5 + 0.5).clamp(0, 1)
+        return result.permute(0, 2, 3, 1) if self._color else result.view(
+            -1, FACE_SIZE, FACE_SIZE)
+
+
 class TorchBackend(Backend):
     """Runs a chain with torch."""
+
+    name = 'torch'
 
     def __init__(self, chain: Chain, device: str = 'auto') -> None:
         super().__init__(chain)
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self.device = device
-        modules = []
-        for network in chain.networks:
-            module = module_of(network.layers)
-            load_arrays(module, network.arrays)
-            modules.append(module)
-        self._encoder = modules[0].eval().to(device)
-        self._rest = nn.Sequential(*modules[1:]).eval().to(device)
-        self._shift = None if chain.shift is None else ShiftModule(chain.shift).to(device)
+        self._module = ChainModule(chain).eval().to(device)
+        self._graphs = CudaGraphs(self._module, chain.color) if device == 'cuda' else None
 
     def _infer(self, faces: np.ndarray) -> np.ndarray:
+        if self._graphs is not None and len(faces) <= self._graphs.largest:
+            return self._graphs.run(faces, self.alpha)
         with torch.no_grad():
-            pixels = torch.from_numpy(faces).to(self.device)
-            planes = pixels.permute(0, 3, 1, 2) if self.color else pixels[:, None]
-            latents = self._encoder(2 * planes - 1)
-            if self._shift is not None:
-                latents = self._shift(latents, self.alpha)
-            result = (self._rest(latents) * 0.5 + 0.5).clamp(0, 1)
-            result = result.permute(0, 2, 3, 1) if self.color else result[:, 0]
+            result = self._module(torch.from_numpy(faces).to(self.device),
+                                  torch.full((1, 1), self.alpha, device=self.device))
             return np.ascontiguousarray(result.cpu().numpy())

@@ -4,6 +4,7 @@
 
 from typing import Dict, NamedTuple, Type
 
+from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.simple import Blur, Mask, Pixelate
 from deid_ros.core.errors import ConfigurationError
@@ -22,6 +23,7 @@ class ChainOptions(NamedTuple):
     shift_mode: str = 'cluster'
     shift_apply: str = 'auto'
     backend: str = 'onnxruntime'
+    backend_options: BackendOptions = DEFAULT_OPTIONS
     #: Whose boxes the faces have, as detectors draw them differently.
     detector: str = 'centerface'
 
@@ -45,4 +47,5 @@ def make_anonymizer(method: str, chain: ChainOptions = DEFAULT_CHAIN) -> Anonymi
     from deid_ros.core.deidentification.alignment import BOX_MAPPINGS
     from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer
     return AutoencoderAnonymizer(chain.shift_mode, chain.shift_apply, chain.backend,
-                                 box_mapping=BOX_MAPPINGS[chain.detector])
+                                 box_mapping=BOX_MAPPINGS[chain.detector],
+                                 backend_options=chain.backend_options)

@@ -17,6 +17,10 @@ class Anonymizer:
     name = ''
     #: Where it runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
+    #: What runs its networks and what there is to tell of that, for reports; empty without any.
+    backend = ''
+    #: Why that is not what was asked for, for a warning; empty where it is.
+    stands_in = ''
     #: Why it does not hide well who people are, for a warning; empty where it does.
     weakness = ''
     #: SHA-256 of each model file in use, by file name, for the provenance record.

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from deid_ros.core.backends import make_backend
+from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.compositing import Patch, composite
 from deid_ros.core.deidentification import alignment
 from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
@@ -85,25 +86,29 @@ class AutoencoderAnonymizer(Anonymizer):
 
     def __init__(self, shift_mode: str = 'cluster', shift_apply: str = AUTO,
                  backend: str = 'onnxruntime', models: Optional[str] = None,
-                 box_mapping: BoxMapping = TIGHT, align: bool = True) -> None:
+                 box_mapping: BoxMapping = TIGHT, align: bool = True,
+                 backend_options: BackendOptions = DEFAULT_OPTIONS) -> None:
         """Load the chain.
 
         :param shift_mode: how identities change: `reconstruct`, `cluster`, `attribute`,
             `neighbour` or `cell`.
         :param shift_apply: `finetuned`; `runtime`, which allows to change `alpha`; or `auto`, the
             mode's own way.
-        :param backend: `onnxruntime` or `torch`.
+        :param backend: `onnxruntime`, `torch` or `tensorrt`.
         :param models: folder with `models.json`; None for the one that comes with the package.
         :param box_mapping: of the detector that finds the faces.
         :param align: whether to turn faces upright, where there are landmarks.
+        :param backend_options: for the backend.
         :raises ConfigurationError: when any of it is unknown, missing or damaged.
         """
         store = ModelStore(models or str(models_directory()))
         chain = load_chain(store, shift_mode, shift_apply)
         self.weakness = _weakness(store, chain.name)
-        self._backend = make_backend(backend, chain)
+        self._backend = make_backend(backend, chain, backend_options)
         self._default_alpha = chain.alpha
         self.device = self._backend.device
+        self.backend = ', '.join(filter(None, (self._backend.name, self._backend.note)))
+        self.stands_in = self._backend.stands_in
         self.model_hashes = chain.hashes
         self.box_mapping = box_mapping
         self._align = align

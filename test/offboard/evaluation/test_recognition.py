@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from deid_ros.core.errors import ConfigurationError
-from deid_ros.offboard.packaged import packaged_file
+from deid_ros.core.resources import packaged_file
 from deid_ros.offboard.recognition import FacenessDetector, FaceRecognizer, network_hash
 
 
