@@ -75,7 +75,8 @@ class TensorRtBackend(Backend):
 
     def _use_built(self) -> None:
         with announced('the TensorRT engine for {}, {}, is built for {}; this happens once, and '
-                       'may take minutes'.format(self._chain.name, self._precision, self._key.device)):
+                       'may take minutes'.format(self._chain.name, self._precision,
+                                                 self._key.device)):
             engine = build_engine(self._chain, self._precision, self._max_batch)
         self._use(engine)
         try:

@@ -6,54 +6,12 @@ import importlib
 
 import numpy as np
 import pytest
+from small_chains import small_chain
 
 from deid_ros.core.backends import BACKENDS, make_backend
 from deid_ros.core.backends.backend import Backend
-from deid_ros.core.deidentification import networks
 from deid_ros.core.deidentification.chain import Chain, RuntimeShift
-from deid_ros.core.deidentification.weights import Network
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
-
-_RANDOM = np.random.default_rng(0)
-
-
-def _network(layers):
-    arrays = {}
-    for index, layer in enumerate(layers):
-        if layer[0] in ('dense', 'conv'):
-            inputs, outputs = layer[1:]
-            kernel = (3, 3) if layer[0] == 'conv' else ()
-            fan_in = inputs * (9 if kernel else 1)
-            arrays[f'{index}.weight'] = _RANDOM.normal(
-                0, (2 / fan_in) ** 0.5, (outputs, inputs) + kernel).astype(np.float32)
-            arrays[f'{index}.bias'] = _RANDOM.normal(0, 0.1, outputs).astype(np.float32)
-    return Network(layers, arrays)
-
-
-def _shift(kind, size):
-    if kind is None:
-        return None
-    centres = _RANDOM.normal(0, 1, (4, 40, size // 4) if kind == 'cell' else (40, size))
-    return RuntimeShift(kind, 5, {'centres': centres.astype(np.float32),
-                                  'mean': np.zeros(size, np.float32)})
-
-
-def _chain(family, kind, key):
-    color = family == 'convolutional color'
-    channels = 3 if color else 1
-    if family == 'fully connected':
-        coders = [networks.fully_connected_encoder((48, 32)),
-                  networks.fully_connected_decoder((48, 32))]
-        size = 32
-    else:
-        widths = (4, 4, 6, 6, 8)
-        coders = [networks.convolutional_encoder(channels, widths),
-                  networks.convolutional_decoder(channels, widths)]
-        size = 32
-    layers = coders + [networks.deblurrer(channels, 4), networks.smoothener(channels, 4)]
-    return Chain('test', color, [_network(part) for part in layers], _shift(kind, size), 0.7, key,
-                 {})
-
 
 _FAMILIES = ('fully connected', 'convolutional gray', 'convolutional color')
 _CASES = [(family, kind) for family in _FAMILIES for kind in (None, 'cluster', 'neighbour', 'cell')
@@ -65,11 +23,22 @@ def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
 
 
+@pytest.fixture
+def fake_tensorrt(monkeypatch):
+    from fake_tensorrt import installed
+
+    with installed(monkeypatch) as fakes:
+        yield fakes
+
+
 @pytest.fixture(params=BACKENDS)
 def engine(request):
-    importorskip = {'torch': ['torch'], 'onnxruntime': ['onnx', 'onnxruntime']}[request.param]
+    importorskip = {'torch': ['torch'], 'onnxruntime': ['onnx', 'onnxruntime'],
+                    'tensorrt': ['torch']}[request.param]
     for package in importorskip:
         pytest.importorskip(package)
+    if request.param == 'tensorrt':
+        request.getfixturevalue('fake_tensorrt')
     return request.param
 
 
@@ -80,7 +49,7 @@ def _faces(count, color):
 
 @pytest.mark.parametrize(('family', 'kind'), _CASES)
 def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
-    backend = make_backend(engine, _chain(family, kind, 'chain'))
+    backend = make_backend(engine, small_chain(family, kind, 'chain'))
     faces = _faces(7, backend.color)
     together = backend.run(faces)
     alone = np.concatenate([backend.run(faces[index:index + 1]) for index in range(7)])
@@ -90,16 +59,17 @@ def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
 
 
 @pytest.mark.parametrize(('family', 'kind'), _CASES)
-def test_backends_agree(family, kind):
+def test_backends_agree(family, kind, fake_tensorrt):
     for package in ('torch', 'onnx', 'onnxruntime'):
         pytest.importorskip(package)
-    chain = _chain(family, kind, 'chain')
+    chain = small_chain(family, kind, 'chain')
     results = [make_backend(name, chain).run(_faces(5, chain.color)) for name in BACKENDS]
-    assert np.abs(results[0] - results[1]).max() <= 1e-4
+    for result in results[1:]:
+        assert np.abs(results[0] - result).max() <= 1e-4
 
 
 def test_bytes_give_bytes(engine):
-    backend = make_backend(engine, _chain('fully connected', None, 'chain'))
+    backend = make_backend(engine, small_chain('fully connected', None, 'chain'))
     faces = (255 * _faces(3, False)).astype(np.uint8)
     result = backend.run(faces)
     assert result.dtype == np.uint8
@@ -108,13 +78,13 @@ def test_bytes_give_bytes(engine):
 
 
 def test_no_faces_give_no_faces(engine):
-    backend = make_backend(engine, _chain('fully connected', None, 'chain'))
+    backend = make_backend(engine, small_chain('fully connected', None, 'chain'))
     assert backend.run(_faces(0, False)).shape == (0, 64, 64)
 
 
 @pytest.mark.parametrize(('family', 'kind'), [case for case in _CASES if case[1]])
-def test_alpha_changes_a_running_chain(engine, family, kind):
-    chain = _chain(family, kind, 'shifting')
+def test_alpha_changes_a_runningsmall_chain(engine, family, kind):
+    chain = small_chain(family, kind, 'shifting')
     backend = make_backend(engine, chain)
     plain = make_backend(engine, chain._replace(shift=None, key='plain'))
     faces = _faces(4, backend.color)
@@ -125,7 +95,7 @@ def test_alpha_changes_a_running_chain(engine, family, kind):
 
 
 def test_full_cluster_shift_depends_on_the_cluster_alone(engine):
-    chain = _chain('fully connected', 'cluster', 'chain')
+    chain = small_chain('fully connected', 'cluster', 'chain')
     one = chain._replace(shift=RuntimeShift('cluster', 1, {
         'centres': chain.shift.arrays['centres'][:1]}), key='one')
     backend = make_backend(engine, one)
@@ -185,7 +155,7 @@ def test_missing_package_is_named(name, monkeypatch):
 def test_changed_weights_are_another_cached_model(tmp_path):
     for package in ('onnx', 'onnxruntime'):
         pytest.importorskip(package)
-    chain = _chain('fully connected', None, 'first')
+    chain = small_chain('fully connected', None, 'first')
     make_backend('onnxruntime', chain)
     make_backend('onnxruntime', chain)
     make_backend('onnxruntime', chain._replace(key='second'))
@@ -197,5 +167,5 @@ def test_home_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
         pytest.importorskip(package)
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    backend = make_backend('onnxruntime', _chain('fully connected', None, 'chain'))
+    backend = make_backend('onnxruntime', small_chain('fully connected', None, 'chain'))
     assert backend.run(_faces(2, False)).shape == (2, 64, 64)
