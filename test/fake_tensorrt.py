@@ -444,7 +444,8 @@ def _torch2trt(fakes: Fakes) -> types.ModuleType:
     return module
 
 
-def _missing() -> None:
+def missing() -> None:
+    """Stand in for a recognizer where dlib is not installed."""
     raise ConfigurationError('dlib is not there')
 
 
@@ -469,7 +470,7 @@ def installed(monkeypatch: Any, version: str = TENSORRT_8) -> Iterator[Fakes]:
             'device_buffer': lambda shape: torch.empty(list(shape)),
             'host_buffer': lambda shape: torch.empty(list(shape))}.items():
         monkeypatch.setattr(cuda, name, value)
-    monkeypatch.setattr(self_test, 'FaceRecognizer', _missing)
+    monkeypatch.setattr(self_test, 'FaceRecognizer', missing)
     _forget()
     yield fakes
     _forget()

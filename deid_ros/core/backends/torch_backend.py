@@ -83,17 +83,22 @@ class ChainModule(nn.Module):
 
 
 class TorchBackend(Backend):
-    """Runs a chain with torch."""
+    """Runs a chain with torch.
+
+    :param device: `cpu`, `cuda`, or `auto` for CUDA where there is a device, else the CPU.
+    :param graphs: whether small batches go through CUDA graphs, on CUDA.
+    """
 
     name = 'torch'
 
-    def __init__(self, chain: Chain, device: str = 'auto') -> None:
+    def __init__(self, chain: Chain, device: str = 'auto', graphs: bool = True) -> None:
         super().__init__(chain)
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         self.device = device
         self._module = ChainModule(chain).eval().to(device)
-        self._graphs = CudaGraphs(self._module, chain.color) if device == 'cuda' else None
+        self._graphs = (CudaGraphs(self._module, chain.color)
+                        if graphs and device == 'cuda' else None)
 
     def _infer(self, faces: np.ndarray) -> np.ndarray:
         if self._graphs is not None and len(faces) <= self._graphs.largest:

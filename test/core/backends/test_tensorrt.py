@@ -192,7 +192,8 @@ def test_an_engine_that_does_not_load_is_built_anew(fakes, chain, caplog):
     assert 'is built anew' in caplog.text
 
 
-def test_cache_that_cannot_be_written_to_is_no_obstacle(fakes, chain, tmp_path, monkeypatch, caplog):
+def test_cache_that_cannot_be_written_to_is_no_obstacle(fakes, chain, tmp_path, monkeypatch,
+                                                        caplog):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
     assert len(make_backend('tensorrt', chain, _OPTIONS).run(faces_of_nobody(False)[:2])) == 2
@@ -327,6 +328,26 @@ def test_without_a_device_there_is_no_silent_substitute(fakes, chain, monkeypatc
     with pytest.raises(ConfigurationError, match='finds no CUDA device'):
         make_backend('tensorrt', chain)
     assert fakes.builds == []
+
+
+@pytest.mark.parametrize(('drawn_elsewhere', 'passes'), [(3, True), (12, False)])
+def test_rounding_may_draw_few_faces_to_other_centres(chain, drawn_elsewhere, passes, monkeypatch):
+    monkeypatch.setattr(self_test, 'FaceRecognizer', fake_tensorrt.missing)
+    backend = make_backend('onnxruntime', chain)
+    infer = backend._infer
+
+    def rounding(faces):
+        result = infer(faces)
+        if backend.alpha and len(faces) > 1:
+            result[:drawn_elsewhere] = result[:drawn_elsewhere, ::-1]
+        return result
+
+    backend._infer = rounding
+    if passes:
+        assert 'difference 0.0000' in self_test.self_test(backend, chain, 'fp16')
+        return
+    with pytest.raises(ConfigurationError, match='drawn to other centres is 0.18'):
+        self_test.self_test(backend, chain, 'fp16')
 
 
 def test_the_recognizer_judges_where_it_is_there(fakes, chain, monkeypatch):
