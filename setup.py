@@ -79,7 +79,7 @@ setup(
             'benchmark_node = deid_ros.offboard.benchmarks.node:main',
             'benchmark_soak = deid_ros.offboard.benchmarks.soak:main',
             'benchmark_tracking = deid_ros.offboard.benchmarks.tracking:main',
-            'build_engines = deid_ros.offboard.build_engines:main',
+            'build_engines = deid_ros.node.build_engines:main',
             'calibrate_boxes = deid_ros.offboard.calibrate_boxes:main',
             'contact_sheet = deid_ros.offboard.contact_sheet:main',
             'evaluate = deid_ros.offboard.evaluation.cli:main',
