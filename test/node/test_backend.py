@@ -29,7 +29,7 @@ def test_diagnostics_name_backend_and_device(make_rig):
     status = wait_until(lambda: (status := rig.status()) and status.values and status, 'no status')
     assert _values(status)['backend'].startswith('tensorrt, fp16 on Fake TX2; self-test against')
     assert _values(status)['method device'] == 'cpu'  # the stand-in's
-    assert 'in the place of' not in status.message
+    assert 'stands in' not in status.message
 
 
 def test_node_says_what_it_waits_for(make_rig, monkeypatch):
@@ -59,5 +59,5 @@ def test_a_substitute_is_warned_of(make_rig, fakes):
     rig = make_rig(backend__allow_fallback=True, **PARAMETERS)
     status = rig.node._node_status()
     assert status.level == b'\x01'
-    assert 'the backend torch runs in the place of tensorrt: ' in status.message
+    assert 'the backend torch on cpu stands in for tensorrt: ' in status.message
     assert _values(status)['backend'] == 'torch'

@@ -7,7 +7,7 @@ import logging
 from deid_ros.core.backends.backend import Backend
 from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.deidentification.chain import Chain
-from deid_ros.core.errors import ConfigurationError
+from deid_ros.core.errors import ConfigurationError, raised_as
 
 BACKENDS = ('onnxruntime', 'torch', 'tensorrt')
 # Who steps in for whom, if that is allowed: the next one.
@@ -37,8 +37,8 @@ def make_backend(name: str, chain: Chain, options: BackendOptions = DEFAULT_OPTI
             reasons.append(str(error))
             continue
         if reasons:
-            backend.stands_in = 'the backend {} runs in the place of {}: {}'.format(
-                candidate, name, '; '.join(reasons))
+            backend.stands_in = 'the backend {} on {} stands in for {}: {}'.format(
+                candidate, backend.device, name, '; '.join(reasons))
             _log.warning(backend.stands_in)
         return backend
     raise ConfigurationError('; '.join(reasons))
@@ -52,7 +52,8 @@ def _make(name: str, chain: Chain, options: BackendOptions) -> Backend:
             return TensorRtBackend(chain, options)
         if name == 'torch':
             from deid_ros.core.backends.torch_backend import TorchBackend
-            return TorchBackend(chain)
+            with raised_as(ConfigurationError, 'torch'):
+                return TorchBackend(chain)
         from deid_ros.core.backends.onnxruntime_backend import OnnxRuntimeBackend
         return OnnxRuntimeBackend(chain)
     except ImportError as error:

@@ -227,7 +227,7 @@ def test_another_backend_steps_in_where_that_is_allowed(fakes, chain, fault, cap
     fakes.fault = fault
     backend = make_backend('tensorrt', chain, _OPTIONS._replace(allow_fallback=True))
     assert backend.name == 'torch'
-    assert backend.stands_in.startswith('the backend torch runs in the place of tensorrt: ')
+    assert backend.stands_in.startswith('the backend torch on cpu stands in for tensorrt: ')
     assert backend.stands_in in caplog.text
 
 
