@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +28,8 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import models_directory
 from deid_ros.offboard.benchmarks.floor import (
     BYTES,
+    CLOCKS,
+    Clock,
     Device,
     floor_of,
     known_device,
@@ -83,7 +84,7 @@ def variants(max_batch: int) -> list[Variant]:
     ]
 
 
-def seconds_of_runs(backend: Backend, batch: int, seconds: float) -> np.ndarray:
+def seconds_of_runs(backend: Backend, batch: int, seconds: float, clock: Clock) -> np.ndarray:
     """Return the time of each of as many runs of one batch as fit, and of 20 at least."""
     shape = (batch, FACE_SIZE, FACE_SIZE) + ((3,) if backend.color else ())
     faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
@@ -91,16 +92,16 @@ def seconds_of_runs(backend: Backend, batch: int, seconds: float) -> np.ndarray:
         backend.run(faces)
     times: list[float] = []
     while len(times) < _LEAST_RUNS or sum(times) < seconds:
-        start = time.perf_counter()
+        start = clock()
         backend.run(faces)
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return np.array(times)
 
 
 def measure(backend: Backend, variant: Variant, chain: Chain, device: Device | None, batch: int,
-            seconds: float) -> dict[str, Any]:
+            seconds: float, clock: Clock) -> dict[str, Any]:
     """Return one row of the table."""
-    times = seconds_of_runs(backend, batch, seconds)
+    times = seconds_of_runs(backend, batch, seconds, clock)
     p50, p95, p99 = (float(value) for value in np.percentile(1000 * times / batch, (50, 95, 99)))
     floor = device and floor_of(work_of(chain), device, variant.precision, batch)
     row = {'mode': chain.name, 'backend': variant.backend, 'device': variant.device,
@@ -159,6 +160,10 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument('--backends', nargs='+', choices=names, default=names)
     command.add_argument('--batches', nargs='+', type=int, default=list(BATCHES))
     command.add_argument('--seconds', type=float, default=2.0, help='for each figure (default: 2)')
+    command.add_argument('--clock', choices=sorted(CLOCKS), default='wall',
+                         help='processor: time of the processor, all threads added up, which other '
+                              'programs disturb less; for the CPU with one thread, as set by '
+                              'DEID_ROS_THREADS, OMP_NUM_THREADS and OPENBLAS_NUM_THREADS')
     command.add_argument('--json', type=Path, metavar='FILE', help='write all figures there, too')
     command.add_argument('--markdown', type=Path, metavar='FILE', help='write the table there, too')
     command.add_argument('--estimate', action='store_true',
@@ -179,7 +184,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(table(_ESTIMATE_HEADER, list(estimate(chains, device))))
         return 0
     rows, devices, missing = _measure_all(chains, options)
-    lines = [table(_HEADER, [_text(row) for row in rows]), '']
+    lines = [table(_HEADER, [_text(row) for row in rows]), '',
+             f'{options.clock} clock, {os.cpu_count()} CPU cores']
     lines += [f'{device.name}: {device.bytes_per_second / 1e9:.1f} GB/s, '
               + ', '.join(f'{rate / 1e12:.3f} TFLOP/s {precision}' for precision, rate
                           in device.operations_per_second.items()) + f' ({device.origin})'
@@ -191,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
         options.markdown.write_text(text, encoding='utf-8')
     if options.json:
         options.json.write_text(json.dumps({
-            'rows': rows, 'devices': [device._asdict() for device in devices],
+            'clock': options.clock, 'rows': rows,
+            'devices': [device._asdict() for device in devices],
             'not_run': missing}, indent=1) + '\n', encoding='utf-8')
     return 0
 
@@ -200,6 +207,7 @@ def _measure_all(chains: list[Chain], options: argparse.Namespace
                  ) -> tuple[list[dict[str, Any]], list[Device], list[str]]:
     rows: list[dict[str, Any]] = []
     devices: dict[str, Device] = {}
+    clock = CLOCKS[options.clock]
     missing: list[str] = []
     chosen = [variant for variant in variants(max(options.batches))
               if variant.backend in options.backends]
@@ -207,7 +215,7 @@ def _measure_all(chains: list[Chain], options: argparse.Namespace
         for chain in chains:
             # Measured anew for each chain, as small ones fit into caches; and close to its figures
             # in time, as shared computers have moods.
-            cpu = measure_cpu(f'CPU, {os.cpu_count()} cores, {chain.name}', work_of(chain).values)
+            cpu = measure_cpu(f'CPU, {chain.name}', work_of(chain).values, clock)
             for variant in chosen:
                 what = f'{variant.backend} on {variant.device}, {variant.precision}'
                 progress.set_description(f'{chain.name}: {what}')
@@ -223,7 +231,8 @@ def _measure_all(chains: list[Chain], options: argparse.Namespace
                 if device is not None:
                     devices[device.name] = device
                 for batch in options.batches:
-                    rows.append(measure(backend, variant, chain, device, batch, options.seconds))
+                    rows.append(measure(backend, variant, chain, device, batch, options.seconds,
+                                        clock))
                     progress.update()
     return rows, list(devices.values()), missing
 

@@ -65,7 +65,8 @@ def test_known_devices_are_found_by_the_name_that_cuda_gives():
 
 
 def test_report_names_what_ran_and_what_did_not(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, 'measure_cpu', lambda name, values: _DEVICE._replace(name=name))
+    monkeypatch.setattr(benchmark, 'measure_cpu',
+                        lambda name, values, clock: _DEVICE._replace(name=name))
     benchmark.main(['--modes', 'cell', '--apply', 'finetuned', '--backends', 'onnxruntime',
                     'tensorrt', '--batches', '1', '3', '--seconds', '0',
                     '--json', str(tmp_path / 'report.json'),
