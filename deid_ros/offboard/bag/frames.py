@@ -72,12 +72,12 @@ class Result(NamedTuple):
     faces: list[dict[str, Any]]
     #: A JPEG file of the anonymized frame in base64, where one was wanted.
     thumbnail: str
-    #: The new serialized message; empty if withheld.
-    data: bytes
+    #: The new serialized message, in parts that follow each other; none if withheld.
+    data: tuple[bytes | memoryview, ...] = ()
 
 
 class Follower(Protocol):
-    """A camera's tracker, for one of its frames. It waits until the earlier ones are done."""
+    """A camera's tracker, for one of its frames."""
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
@@ -118,7 +118,7 @@ class FrameWorker:
             faces = self._pipeline.detect(bgr, self._settings)
         except Exception as error:
             return Seen(seconds, view, None), _withheld(error)
-        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '', b'')
+        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '')
 
     def treat(self, task: Task, follower: Follower | None) -> Result:
         """Return the anonymized frame. Whatever goes wrong, the frame is withheld. Never raises.
@@ -147,7 +147,7 @@ class FrameWorker:
         frame = outcome.frame
         if frame is None:
             return Result(outcome.status, outcome.reason, _last_line(outcome.detail),
-                          message.stamp, [], '', b'')
+                          message.stamp, [], '')
         faces = [report_to_json(face) for face in frame.faces]
         if self._verifier and outcome.status == 'published':
             frame, faces = self._verifier.check(message, frame, faces)
@@ -216,16 +216,16 @@ def result_to_json(result: Result) -> dict[str, Any]:
     return entry
 
 
-def result_from_json(entry: dict[str, Any], data: bytes) -> Result:
+def result_from_json(entry: dict[str, Any], data: memoryview) -> Result:
     """Return the result that `result_to_json` gave, with its data."""
-    return Result(**entry, data=data)
+    return Result(**entry, data=(data,))
 
 
 def _withheld(error: Exception, stamp: int | None = None) -> Result:
     if isinstance(error, CodecError):
-        return Result('withheld', error.reason, str(error), stamp, [], '', b'')
+        return Result('withheld', error.reason, str(error), stamp, [], '')
     reason = 'internal error' if not isinstance(error, DeidError) else 'detector'
-    return Result('withheld', reason, f'{type(error).__name__}: {error}', stamp, [], '', b'')
+    return Result('withheld', reason, f'{type(error).__name__}: {error}', stamp, [], '')
 
 
 def _last_line(detail: str) -> str:

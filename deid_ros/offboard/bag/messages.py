@@ -74,11 +74,10 @@ class ImageMessage:
         stamp = self.fields.header.stamp
         return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
-    def with_data(self, data: bytes | memoryview) -> bytes:
-        """Return the serialized message with other data."""
+    def with_data(self, data: memoryview) -> tuple[bytes | memoryview, ...]:
+        """Return the serialized message with other data, in parts: a frame is large to copy."""
         # Without the padding behind the data, which nobody needs and anything could be in.
-        return b''.join((self._serialized[:self._length_at],
-                         len(data).to_bytes(4, self._order), data))
+        return (self._serialized[:self._length_at], len(data).to_bytes(4, self._order), data)
 
 
 class PlainImage:
@@ -111,15 +110,15 @@ class PlainImage:
         self.fields = SimpleNamespace(header=header, encoding='bgr8', width=width, height=height,
                                       step=3 * width, is_bigendian=0, data=data)
 
-    def with_data(self, data: bytes | memoryview) -> bytes:
-        """Return the image with other data, as a file of its kind, or as pixels."""
+    def with_data(self, data: memoryview) -> tuple[bytes | memoryview, ...]:
+        """Return the image with other data, as a file of its kind, or as pixels; in parts."""
         if not self._suffix:
-            return bytes(data)
+            return (data,)
         done, content = cv2.imencode(
             self._suffix, np.frombuffer(data, np.uint8).reshape(self._shape))
         if not done:
             raise CodecError('size', f'the image cannot be written as {self._suffix}')
-        return content.tobytes()
+        return (content.tobytes(),)
 
 
 #: Suffixes of the files that the frame path reads and writes by itself.

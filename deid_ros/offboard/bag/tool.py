@@ -11,7 +11,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -23,14 +22,7 @@ from deid_ros.core.tracking.state import tracker_with
 from deid_ros.offboard.bag.bridging import Detections, delete_detections
 from deid_ros.offboard.bag.errors import BagError
 from deid_ros.offboard.bag.fingerprint import Hashes, fingerprint
-from deid_ros.offboard.bag.frames import (
-    Result,
-    Seen,
-    Task,
-    Work,
-    view_from_bytes,
-    view_to_bytes,
-)
+from deid_ros.offboard.bag.frames import Result, Task, Work, view_from_bytes, view_to_bytes
 from deid_ros.offboard.bag.images import ImageFolder, ImageFolderWriter
 from deid_ros.offboard.bag.journal import Journal
 from deid_ros.offboard.bag.messages import FILE
@@ -50,7 +42,7 @@ from deid_ros.offboard.bag.selection import (
     kind_of,
 )
 from deid_ros.offboard.bag.video import VideoFile, VideoFileWriter
-from deid_ros.offboard.bag.workers import Camera, Ticket, Workers
+from deid_ros.offboard.bag.workers import Camera, Job, Workers
 from deid_ros.offboard.bag.writing import COMPRESSIONS, RecordingWriter, Target, version_like
 
 JOURNAL_FILE = 'journal.jsonl'
@@ -267,7 +259,7 @@ class _Look(_Pass):
 
     def run(self) -> None:
         self._progress.begin('looking', self._frame_count(), 0)
-        pending: deque[tuple[int, Future[tuple[Seen | None, Result]]]] = deque()
+        pending: deque[tuple[int, Job]] = deque()
         for item in self._recording.items():
             if not isinstance(item, Message) or not self._is_frame(item.channel):
                 continue
@@ -278,18 +270,20 @@ class _Look(_Pass):
                 continue
             channel = self._recording.channels[item.channel]
             pending.append((item.channel, self._workers.submit(
-                Task(kind_of(channel), item.data, item.log_time, only_look=True), None)))
-            while len(pending) > self._workers.capacity or (pending and pending[0][1].done()):
+                Task(kind_of(channel), item.data, item.log_time, only_look=True))))
+            while pending and (len(pending) >= self._workers.capacity
+                               or self._workers.is_done(pending[0][1])):
                 self._end(*pending.popleft())
         while pending:
             self._end(*pending.popleft())
         self._detections.link([channel for channel in range(len(self._recording.channels))
                                if self._is_frame(channel)])
 
-    def _end(self, channel: int, future: 'Future[tuple[Seen | None, Result]]') -> None:
-        seen, _ = future.result()
-        self._detections.add(channel, seen)
-        self._progress.advance(True, len(seen.faces or ()) if seen else 0)
+    def _end(self, channel: int, job: Job) -> None:
+        self._workers.result(job)
+        self._detections.add(channel, job.seen)
+        self._progress.advance(True, len(job.seen.faces or ()) if job.seen else 0)
+        self._workers.release(job)
 
 
 class _Pending(NamedTuple):
@@ -298,8 +292,8 @@ class _Pending(NamedTuple):
     #: Of the item in the recording, from 1 on.
     position: int
     item: Any
-    future: 'Future[tuple[Seen | None, Result]] | None' = None
-    ticket: Ticket | None = None
+    #: None for what is no frame.
+    job: Job | None = None
 
 
 class _Copy(_Pass):
@@ -363,32 +357,30 @@ class _Copy(_Pass):
             return
         channel, number = self._recording.channels[item.channel], self._numbers[item.channel]
         self._numbers[item.channel] += 1
-        faces, ticket = None, None
+        faces, camera = None, self._cameras.get(item.channel)
         if self._faces:
-            faces = next(self._faces[item.channel])
-        elif item.channel in self._cameras:
-            ticket = self._cameras[item.channel].ticket()
+            faces, camera = next(self._faces[item.channel]), None
         task = Task(kind_of(channel), item.data, item.log_time, faces=faces,
                     wants_thumbnail=number in self._thumbnails(item.channel))
-        future = self._workers.submit(task, ticket)
-        self._pending.append(_Pending(position, item._replace(data=b''), future, ticket))
+        job = self._workers.submit(task, camera)
+        self._pending.append(_Pending(position, item._replace(data=b''), job))
         self._frames += 1
 
     def _end(self, pending: _Pending) -> None:
-        item = pending.item
+        item, job = pending.item, pending.job
         if isinstance(item, (Attachment, Metadata)):
             self._end_extra(item)
-        elif pending.future is None:
+        elif job is None:
             self._waiting -= _OVERHEAD + len(item.data)
             if self._decisions[item.channel].action == COPY:
                 self._writer.write(item._replace(channel=self._places[item.channel]))
             self._progress.advance(False, 0)
         else:
             self._frames -= 1
-            _, result = pending.future.result()
-            self._end_frame(item, result)
-            if pending.ticket:
-                self._states[item.channel] = pending.ticket.state
+            self._end_frame(item, self._workers.result(job))
+            self._workers.release(job)
+            if job.camera:
+                self._states[item.channel] = job.state
         now = time.monotonic()
         if now - self._last_checkpoint >= _CHECKPOINT_PERIOD:
             state = self._writer.checkpoint()
@@ -404,7 +396,7 @@ class _Copy(_Pass):
             'detail': result.detail, 'faces': result.faces, 'thumbnail': result.thumbnail})
         if result.status != 'withheld':
             self._writer.write(message._replace(channel=self._places[message.channel],
-                                                data=result.data))
+                                                data=_joined(result.data)))
         self._progress.advance(True, len(result.faces))
 
     def _end_extra(self, record: Attachment | Metadata) -> None:
@@ -421,11 +413,10 @@ class _Copy(_Pass):
             self._attachments.add(record.name)
 
     def _is_full(self) -> bool:
-        return self._frames > self._workers.capacity or self._waiting > _MOST_WAITING
+        return self._frames >= self._workers.capacity or self._waiting > _MOST_WAITING
 
-    @staticmethod
-    def _is_ready(pending: _Pending) -> bool:
-        return pending.future is None or pending.future.done()
+    def _is_ready(self, pending: _Pending) -> bool:
+        return pending.job is None or self._workers.is_done(pending.job)
 
     def _thumbnails(self, channel: int) -> set[int]:
         """Return the numbers of the frames of which thumbnails are wanted."""
@@ -456,3 +447,7 @@ class _Copy(_Pass):
                 state['view'] = view_from_bytes(base64.b64decode(pixels), *rest)
             self._states[channel] = state
             self._cameras[channel] = Camera(values, tracker_with(state))
+
+
+def _joined(parts: Sequence[bytes | memoryview]) -> bytes | memoryview:
+    return parts[0] if len(parts) == 1 else b''.join(parts)
