@@ -50,7 +50,7 @@ from deid_ros.offboard.bag.messages import Kind
 from deid_ros.offboard.bag.slot import Slot
 
 # Of each process: one works, the others wait for the tracker or for their result to be written.
-_CONVERSATIONS = 4
+_CONVERSATIONS = 3
 # Seconds that a process may take to end before it is killed.
 _PATIENCE = 5.0
 _THREADS = (THREADS_VARIABLE, 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
@@ -114,7 +114,8 @@ class Job:
 
     def answer(self) -> bool:
         """Answer the question; tell whether it was the last."""
-        assert self.question and self.conversation
+        assert self.question
+        assert self.conversation
         (kind, seen), self.question = self.question, None
         if kind == 'due':
             self.conversation.send(self.is_due(seen.seconds, seen.view))
