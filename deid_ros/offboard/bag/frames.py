@@ -9,6 +9,7 @@ JSON, in which numbers keep every bit, and frames in shared memory.
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import cv2
@@ -19,7 +20,7 @@ from deid_ros.core.faces import Face
 from deid_ros.core.failsafe import Outcome, process_or_withhold
 from deid_ros.core.image_codec import encode_jpeg, open_image
 from deid_ros.core.parameters import make_pipeline, pipeline_settings
-from deid_ros.core.pipeline import stamp_of
+from deid_ros.core.pipeline import masked_frame, stamp_of
 from deid_ros.core.tracking import View, view_of
 from deid_ros.offboard.bag.messages import AnyImage, Kind, opened
 from deid_ros.offboard.bag.verification import Verifier, report_to_json
@@ -127,7 +128,7 @@ class FrameWorker:
         """
         try:
             message = opened(task.kind, task.serialized, task.time)
-        except CodecError as error:
+        except Exception as error:
             return _withheld(error)
         tracker: Any = None
         if task.faces is not None:
@@ -141,7 +142,7 @@ class FrameWorker:
         try:
             return self._result(task, message, outcome)
         except Exception as error:
-            return _withheld(error, message.stamp)
+            return self._failed(message, _withheld(error, message.stamp))
 
     def _result(self, task: Task, message: AnyImage, outcome: Outcome) -> Result:
         frame = outcome.frame
@@ -154,6 +155,16 @@ class FrameWorker:
         thumbnail = _thumbnail(frame.bgr) if task.wants_thumbnail else ''
         return Result(outcome.status, outcome.reason, _last_line(outcome.detail), message.stamp,
                       faces, thumbnail, message.with_data(memoryview(frame.data).cast('B')))
+
+
+    def _failed(self, message: AnyImage, result: Result) -> Result:
+        """Return a black frame instead of none, if that is wanted and possible."""
+        if self._on_failure == 'mask_frame':
+            with suppress(Exception):
+                frame = masked_frame(message.fields, self._settings.jpeg_quality)
+                return result._replace(status='masked', data=message.with_data(
+                    memoryview(frame.data).cast('B')))
+        return result
 
 
 class _RemoteTracker:

@@ -4,6 +4,7 @@
 
 import dataclasses
 import functools
+import struct
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -21,6 +22,9 @@ IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 #: Encodings of what is no message of ROS: an image file, and the pixels of a video's frame.
 FILE, VIDEO = 'file', 'bgr8'
+
+# What rosbags raises where bytes are not what they should be.
+_LIBRARY_ERRORS = (SerdeError, AssertionError, IndexError, ValueError, OverflowError, struct.error)
 
 # CDR payloads may be padded to a multiple of four.
 _MOST_PADDING = 3
@@ -56,7 +60,7 @@ class ImageMessage:
                                            little_endian=bool(self._serialized[1]))
             else:
                 head = store.serialize_ros1(empty, kind.type)
-        except (SerdeError, AssertionError, IndexError) as error:
+        except _LIBRARY_ERRORS as error:
             raise CodecError('data', f'the message is no {kind.type}: {error}') from error
         #: The message with all its fields.
         self.fields = fields

@@ -4,7 +4,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,7 +109,11 @@ def _rosbag2(path: Path) -> Recording:
 
 
 class _Files(Recording):
-    """The files of one recording, one after the other; two are never open at once."""
+    """The files of one recording, one after the other; two are never open at once.
+
+    A compressed file is unpacked into the folder for temporary files. It loses its name there as
+    soon as it is open, so that a kill leaves no untreated image behind.
+    """
 
     def __init__(self, storage: str, files: list[Path], compression: Compression = _UNCOMPRESSED,
                  topics: list[dict[str, Any]] | None = None) -> None:
@@ -119,6 +122,7 @@ class _Files(Recording):
         self.compression = compression
         self._topics = {topic['name']: topic for topic in topics or []}
         self._folder = tempfile.TemporaryDirectory(prefix='anonymize_bag-')
+        self._part: tuple[Path, StorageFile] | None = None
         try:
             self._look()
         except BaseException:
@@ -126,24 +130,25 @@ class _Files(Recording):
             raise
 
     def close(self) -> None:
+        self._close_part()
         self._folder.cleanup()
 
     def items(self) -> Iterator[Item]:
         for file in self.files:
-            with closing(self._open(file)) as part:
-                indices = [self._indices[self._named(channel)] for channel in part.channels]
-                for item in part.items():
-                    yield self._moved(item, indices) if isinstance(item, Message) else item
+            part = self._open(file)
+            indices = [self._indices[self._named(channel)] for channel in part.channels]
+            for item in part.items():
+                yield self._moved(item, indices) if isinstance(item, Message) else item
 
     def first(self, channel: int) -> Message | None:
         for file in self.files:
-            with closing(self._open(file)) as part:
-                for index, own in enumerate(part.channels):
-                    if self._indices[self._named(own)] != channel:
-                        continue
-                    message = part.first(index)
-                    if message is not None:
-                        return self._moved(message, {index: channel})
+            part = self._open(file)
+            for index, own in enumerate(part.channels):
+                if self._indices[self._named(own)] != channel:
+                    continue
+                message = part.first(index)
+                if message is not None:
+                    return self._moved(message, {index: channel})
         return None
 
     def _look(self) -> None:
@@ -152,18 +157,18 @@ class _Files(Recording):
         self._indices: dict[Channel, int] = {}
         spans = []
         for file in self.files:
-            with closing(self._open(file)) as part:
-                for channel, count in zip(part.channels, part.counts, strict=True):
-                    channel = self._named(channel)
-                    if channel not in self._indices:
-                        self._indices[channel] = len(self.channels)
-                        self.channels.append(channel)
-                        self.counts.append(0)
-                    self.counts[self._indices[channel]] += count
-                if any(part.counts):
-                    spans.append((part.start, part.end, file))
-                if not self.compression.mode:
-                    self.compression = part.compression
+            part = self._open(file)
+            for channel, count in zip(part.channels, part.counts, strict=True):
+                channel = self._named(channel)
+                if channel not in self._indices:
+                    self._indices[channel] = len(self.channels)
+                    self.channels.append(channel)
+                    self.counts.append(0)
+                self.counts[self._indices[channel]] += count
+            if any(part.counts):
+                spans.append((part.start, part.end, file))
+            if not self.compression.mode:
+                self.compression = part.compression
         if spans:
             self.start = min(start for start, _, _ in spans)
             self.end = max(end for _, end, _ in spans)
@@ -186,27 +191,33 @@ class _Files(Recording):
         return message._replace(channel=indices[message.channel], data=data)
 
     def _open(self, file: Path) -> StorageFile:
+        """Return a file, open; it is closed when another one is opened."""
+        if self._part and self._part[0] == file:
+            return self._part[1]
+        self._close_part()
         if not file.is_file():
             raise BagError(f'{file} is missing, which the recording says is a part of it.')
-        if self.compression.mode == 'file':
-            file = self._unpacked(file)
-        return _STORAGES[self.storage](file)
+        part = (self._unpacked(file) if self.compression.mode == 'file'
+                else _STORAGES[self.storage](file))
+        self._part = file, part
+        return part
 
-    def _unpacked(self, file: Path) -> Path:
-        """Decompress a file into the temporary folder, where it takes the place of the last one."""
+    def _close_part(self) -> None:
+        if self._part:
+            self._part[1].close()
+            self._part = None
+
+    def _unpacked(self, file: Path) -> StorageFile:
         target = Path(self._folder.name) / file.stem
-        if target.exists():
-            return target
-        for old in Path(self._folder.name).iterdir():
-            old.unlink()
-        partial = target.with_name(target.name + '.partial')
         try:
-            with file.open('rb') as packed, partial.open('wb') as unpacked:
+            with file.open('rb') as packed, target.open('xb') as unpacked:
                 zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
+            return _STORAGES[self.storage](target)
         except zstandard.ZstdError as error:
             raise DamagedError(f'{file} is damaged: it cannot be decompressed ({error}).'
                                ) from error
-        return partial.rename(target)
+        finally:
+            target.unlink(missing_ok=True)
 
 
 def _decompressed(data: bytes | memoryview) -> bytes:

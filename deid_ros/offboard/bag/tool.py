@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run, from a recording to its anonymized copy.
 
-Everything is written into a folder beside the target, which takes its name at the very end. Until
-then there is nothing that could be taken for finished.
+Everything is written into a folder beside the target, out of which the target is moved at the very
+end. Until then there is nothing that could be taken for finished. What is only needed to go on, small
+gray copies of original frames among it, stays behind and is deleted.
 """
 
 import base64
@@ -19,7 +20,7 @@ from mcap.records import Attachment, Metadata
 
 from deid_ros import __version__
 from deid_ros.core.tracking.state import tracker_with
-from deid_ros.offboard.bag.bridging import Detections, delete_detections
+from deid_ros.offboard.bag.bridging import Detections
 from deid_ros.offboard.bag.errors import BagError
 from deid_ros.offboard.bag.fingerprint import Hashes, fingerprint
 from deid_ros.offboard.bag.frames import Result, Task, Work, view_from_bytes, view_to_bytes
@@ -48,6 +49,8 @@ from deid_ros.offboard.bag.writing import COMPRESSIONS, RecordingWriter, Target,
 JOURNAL_FILE = 'journal.jsonl'
 #: Appended to the target's name while a run is not finished.
 UNFINISHED = '.unfinished'
+# What is a folder, with the reports in it.
+_FOLDERS = ('mcap', 'sqlite3', 'images')
 # Bytes of copied messages that may wait for a frame before them.
 _MOST_WAITING = 64 << 20
 # Of each of them, beside its data.
@@ -155,8 +158,13 @@ def run(options: Options, progress: Progress) -> Summary:
         if goes_on and not (folder / JOURNAL_FILE).exists() and any(folder.iterdir()):
             raise BagError(f'{folder} is no unfinished run: it has no {JOURNAL_FILE}. Move it '
                            'away.')
+        output = folder / _name_in(planned.target.storage, options.target)
         folder.mkdir(parents=True, exist_ok=True)
+        if not output.exists():  # There is nothing to go on with, whatever the journal says.
+            (folder / JOURNAL_FILE).write_bytes(b'')
         journal = Journal(folder / JOURNAL_FILE, _head(options, planned))
+        reports = output if planned.target.storage in _FOLDERS else folder
+        reports.mkdir(exist_ok=True)
         stack.callback(journal.close)
         hashes = Hashes(planned.recording.files)
         stack.callback(hashes.stop)
@@ -169,7 +177,7 @@ def run(options: Options, progress: Progress) -> Summary:
             detections = Detections(folder, options.values['tracking.hold_frames'])
             stack.callback(detections.close)
             _Look(planned, workers, progress, detections).run()
-        copy = _Copy(planned, workers, progress, options, folder, journal, detections)
+        copy = _Copy(planned, workers, progress, options, output, journal, detections)
         stack.callback(copy.close)
         provenance = {
             'package': 'deid_ros', 'version': __version__, **workers.provenance,
@@ -178,24 +186,20 @@ def run(options: Options, progress: Progress) -> Summary:
         copy.run()
         provenance['input_sha256'] = hashes.result()
         copy.finish(provenance)
-        summary = write_reports(folder, planned.recording, planned.decisions, provenance,
+        summary = write_reports(reports, planned.recording, planned.decisions, provenance,
                                 journal)
-    _publish(folder, options.target, planned.target.storage)
+    if reports is folder:
+        for name in REPORT_FILES:
+            (folder / name).rename(options.target.with_name(f'{options.target.stem}.{name}'))
+    output.rename(options.target)
+    # Only now: until the target has its name, a kill must leave something to go on with.
+    shutil.rmtree(folder)
     return summary
 
 
-def _publish(folder: Path, target: Path, storage: str) -> None:
-    """Give the finished recording its name, after everything else is done."""
-    if storage not in ('ros1', 'video'):
-        delete_detections(folder)
-        folder.rename(target)
-        # Only now: until it has its name, a kill must leave something to go on with.
-        (target / JOURNAL_FILE).unlink()
-        return
-    for name in REPORT_FILES:
-        (folder / name).rename(target.with_name(f'{target.stem}.{name}'))
-    (folder / (f'{target.stem}.bag' if storage == 'ros1' else target.name)).rename(target)
-    shutil.rmtree(folder)
+def _name_in(storage: str, target: Path) -> str:
+    """Return what the target is called in the folder of an unfinished run."""
+    return f'{target.stem}.bag' if storage == 'ros1' else target.name
 
 
 def _head(options: Options, planned: Plan) -> dict[str, Any]:
@@ -208,15 +212,16 @@ def _head(options: Options, planned: Plan) -> dict[str, Any]:
             '--verify': options.verify}
 
 
-def _writer(planned: Plan, folder: Path, target: Path, channels: Sequence[Channel],
+def _writer(planned: Plan, output: Path, channels: Sequence[Channel],
             state: dict[str, Any] | None) -> RecordingWriter | ImageFolderWriter | VideoFileWriter:
-    recording, storage = planned.recording, planned.target.storage
+    recording = planned.recording
     if isinstance(recording, ImageFolder):
-        return ImageFolderWriter(folder, recording.names)
+        return ImageFolderWriter(output, recording.names)
     if isinstance(recording, VideoFile):
-        return VideoFileWriter(folder / target.name, recording)
-    name = target.stem if storage == 'ros1' else target.name
-    return RecordingWriter(folder, name, channels, planned.target, state)
+        return VideoFileWriter(output, recording)
+    if planned.target.storage == 'ros1':
+        return RecordingWriter(output.parent, output.stem, channels, planned.target, state)
+    return RecordingWriter(output, output.name, channels, planned.target, state)
 
 
 def _compression(wanted: str, storage: str, recording: Recording) -> Any:
@@ -300,7 +305,7 @@ class _Copy(_Pass):
     """The pass that writes the new recording."""
 
     def __init__(self, planned: Plan, workers: Workers, progress: Progress, options: Options,
-                 folder: Path, journal: Journal, detections: Detections | None) -> None:
+                 output: Path, journal: Journal, detections: Detections | None) -> None:
         super().__init__(planned, workers, progress)
         self._journal = journal
         self._keep = options.rules.keep
@@ -321,7 +326,7 @@ class _Copy(_Pass):
         self._waiting = self._frames = 0
         self._written_numbers = list(self._numbers)
         self._last_checkpoint = time.monotonic()
-        self._writer = _writer(planned, folder, options.target, channels, state.get('writer'))
+        self._writer = _writer(planned, output, channels, state.get('writer'))
 
     def run(self) -> None:
         self._progress.begin('anonymizing', self._frame_count(), sum(self._recording.counts))
@@ -406,7 +411,7 @@ class _Copy(_Pass):
         elif isinstance(record, Attachment) and is_picture(record) \
                 and record.name not in self._keep:
             self._journal.left_out(f'attachment {record.name}',
-                                   'it is a picture or a video, which cannot be opened')
+                                   'it may be or hold a picture, which cannot be opened')
         else:
             self._writer.write_extra(record)
         if isinstance(record, Attachment):

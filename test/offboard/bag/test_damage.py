@@ -32,7 +32,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 def check_failed(out: Path) -> None:
     assert not out.exists()
     left = out.with_name(out.name + '.unfinished')
-    assert not (left / 'metadata.yaml').exists()
+    assert not list(left.rglob('metadata.yaml'))
     assert not list(out.parent.glob('*deid_report*'))
 
 
