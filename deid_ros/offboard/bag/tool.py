@@ -3,8 +3,8 @@
 """One run, from a recording to its anonymized copy.
 
 Everything is written into a folder beside the target, out of which the target is moved at the very
-end. Until then there is nothing that could be taken for finished. What is only needed to go on, small
-gray copies of original frames among it, stays behind and is deleted.
+end. Until then there is nothing that could be taken for finished. What is only needed to go on,
+small gray copies of original frames among it, stays behind and is deleted.
 """
 
 import base64

@@ -115,10 +115,12 @@ class VideoFileWriter:
         """
         self.close()
         capture = cv2.VideoCapture(str(self._path))
-        is_fine = capture.isOpened() and capture.grab()
-        count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
+        # One by one: the number in the head is there even if the frames are not.
+        count = 0
+        while capture.grab():
+            count += 1
         capture.release()
-        if not is_fine or count < self._count - _MISSING_FRAMES:
+        if count < self._count:
             raise BagError(f'{self._path} was not written: is the disk full?')
 
     def close(self) -> None:
