@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens recordings: one file, or the several files of a split one, as one stream."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+import lz4.frame
 import yaml
 import zstandard
 
@@ -22,6 +24,10 @@ METADATA_FILE = 'metadata.yaml'
 #: The newest version of metadata.yaml that is known.
 NEWEST_VERSION = 9
 _UNCOMPRESSED = Compression()
+# Of whole files or single messages: zstd as rosbag2 brings it, lz4 as plugins do.
+_FORMATS = ('zstd', 'lz4')
+# What zstandard and lz4 raise where bytes are not what they should be.
+_LIBRARY_ERRORS = (zstandard.ZstdError, RuntimeError, EOFError)
 _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3', '.bag': 'ros1'}
 
 
@@ -97,9 +103,10 @@ def _rosbag2(path: Path) -> Recording:
         raise BagError(f'{path} has the storage {storage!r}; known are mcap and sqlite3.')
     if compression.mode in ('', 'none'):
         compression = _UNCOMPRESSED
-    elif compression.format != 'zstd' or compression.mode not in ('file', 'message'):
+    elif compression.format not in _FORMATS or compression.mode not in ('file', 'message'):
         raise BagError(f'{path} is compressed by {compression.format!r} in mode '
-                       f'{compression.mode!r}; known is zstd in the modes file and message.')
+                       f'{compression.mode!r}; known are {" and ".join(_FORMATS)} in the modes '
+                       'file and message.')
     recording = _Files(storage, files, compression, topics)
     recording.version = version
     recording.ros_distro = metadata.get('ros_distro') or ''
@@ -187,7 +194,7 @@ class _Files(Recording):
     def _moved(self, message: Message, indices: Any) -> Message:
         data = message.data
         if self.compression.mode == 'message':
-            data = _decompressed(data)
+            data = _DECOMPRESSORS[self.compression.format](data)
         return message._replace(channel=indices[message.channel], data=data)
 
     def _open(self, file: Path) -> StorageFile:
@@ -211,21 +218,30 @@ class _Files(Recording):
         target = Path(self._folder.name) / file.stem
         try:
             with file.open('rb') as packed, target.open('xb') as unpacked:
-                zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
+                if self.compression.format == 'lz4':
+                    with lz4.frame.open(packed) as stream:
+                        shutil.copyfileobj(stream, unpacked)
+                else:
+                    zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
             return _STORAGES[self.storage](target)
-        except zstandard.ZstdError as error:
+        except _LIBRARY_ERRORS as error:
             raise DamagedError(f'{file} is damaged: it cannot be decompressed ({error}).'
                                ) from error
         finally:
             target.unlink(missing_ok=True)
 
 
-def _decompressed(data: bytes | memoryview) -> bytes:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+def _decompressed(decompressor: Any, data: bytes | memoryview) -> bytes:
     try:
-        result = decompressor.decompress(data)
-    except zstandard.ZstdError as error:
+        result: bytes = decompressor.decompress(data)
+    except _LIBRARY_ERRORS as error:
         raise DamagedError(f'A message cannot be decompressed ({error}).') from error
     if not decompressor.eof:
         raise DamagedError('A message cannot be decompressed (its end is missing).')
     return result
+
+
+_DECOMPRESSORS: dict[str, Callable[[bytes | memoryview], bytes]] = {
+    'zstd': lambda data: _decompressed(zstandard.ZstdDecompressor().decompressobj(), data),
+    'lz4': lambda data: _decompressed(lz4.frame.LZ4FrameDecompressor(), data),
+}
