@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings for the tests, written by rosbags and mcap alone, not by the code under test."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
+import lz4.frame
 import mcap.writer
 import numpy as np
 import rosbags.rosbag1
@@ -175,6 +178,25 @@ def write_rosbag2(path: Path, entries: Sequence[Entry], storage: str = 'mcap',
                 connections[entry.topic] = writer.add_connection(
                     entry.topic, entry.type, typestore=maker.store, offered_qos_profiles=[QOS])
             writer.write(connections[entry.topic], entry.time, maker.serialize(entry))
+    return path
+
+
+def write_lz4(path: Path, entries: Sequence[Entry], mode: str) -> Path:
+    """Write a sqlite3 recording whose file or messages are compressed by lz4; rosbags cannot."""
+    file = next(write_rosbag2(path, entries, 'sqlite3').glob('*.db3'))
+    if mode == 'file':
+        file.with_name(file.name + '.lz4').write_bytes(lz4.frame.compress(file.read_bytes()))
+        file.unlink()
+    else:
+        with closing(sqlite3.connect(file)) as database, database:
+            database.create_function('packed', 1, lz4.frame.compress)
+            database.execute('UPDATE messages SET data = packed(data)')
+    content = yaml.safe_load((path / 'metadata.yaml').read_text())
+    information = content['rosbag2_bagfile_information']
+    information.update(compression_format='lz4', compression_mode=mode.upper())
+    if mode == 'file':
+        information['relative_file_paths'] = [file.name + '.lz4']
+    (path / 'metadata.yaml').write_text(yaml.safe_dump(content))
     return path
 
 

@@ -7,7 +7,8 @@ as by the live node, and back from when it is next seen. Where both meet, its pl
 both, weighted by how certain each is: the two-filter smoother of D. C. Fraser and J. E. Potter,
 "The optimum linear smoother as a combination of two optimum linear filters" (1969).
 
-What the detector saw is kept in files, so that memory does not grow with the recording.
+What the detector saw is kept in files, so that memory does not grow with the recording. They hold
+small gray copies of the frames, too, and so must never get into an anonymized recording.
 """
 
 import base64
@@ -171,12 +172,6 @@ class Detections:
 
     def _path(self, channel: int, what: str) -> Path:
         return self._folder / f'detections-{channel}-{what}.jsonl'
-
-
-def delete_detections(folder: Path) -> None:
-    """Delete all files of `Detections`."""
-    for path in folder.glob('detections-*.jsonl'):
-        path.unlink()
 
 
 class _Lines:

@@ -9,6 +9,7 @@ JSON, in which numbers keep every bit, and frames in shared memory.
 
 import base64
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, Protocol
 
 import cv2
@@ -19,7 +20,7 @@ from deid_ros.core.faces import Face
 from deid_ros.core.failsafe import Outcome, process_or_withhold
 from deid_ros.core.image_codec import encode_jpeg, open_image
 from deid_ros.core.parameters import make_pipeline, pipeline_settings
-from deid_ros.core.pipeline import stamp_of
+from deid_ros.core.pipeline import masked_frame, stamp_of
 from deid_ros.core.tracking import View, view_of
 from deid_ros.offboard.bag.messages import AnyImage, Kind, opened
 from deid_ros.offboard.bag.verification import Verifier, report_to_json
@@ -72,12 +73,12 @@ class Result(NamedTuple):
     faces: list[dict[str, Any]]
     #: A JPEG file of the anonymized frame in base64, where one was wanted.
     thumbnail: str
-    #: The new serialized message; empty if withheld.
-    data: bytes
+    #: The new serialized message, in parts that follow each other; none if withheld.
+    data: tuple[bytes | memoryview, ...] = ()
 
 
 class Follower(Protocol):
-    """A camera's tracker, for one of its frames. It waits until the earlier ones are done."""
+    """A camera's tracker, for one of its frames."""
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
@@ -118,7 +119,7 @@ class FrameWorker:
             faces = self._pipeline.detect(bgr, self._settings)
         except Exception as error:
             return Seen(seconds, view, None), _withheld(error)
-        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '', b'')
+        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '')
 
     def treat(self, task: Task, follower: Follower | None) -> Result:
         """Return the anonymized frame. Whatever goes wrong, the frame is withheld. Never raises.
@@ -127,7 +128,7 @@ class FrameWorker:
         """
         try:
             message = opened(task.kind, task.serialized, task.time)
-        except CodecError as error:
+        except Exception as error:
             return _withheld(error)
         tracker: Any = None
         if task.faces is not None:
@@ -141,19 +142,29 @@ class FrameWorker:
         try:
             return self._result(task, message, outcome)
         except Exception as error:
-            return _withheld(error, message.stamp)
+            return self._failed(message, _withheld(error, message.stamp))
 
     def _result(self, task: Task, message: AnyImage, outcome: Outcome) -> Result:
         frame = outcome.frame
         if frame is None:
             return Result(outcome.status, outcome.reason, _last_line(outcome.detail),
-                          message.stamp, [], '', b'')
+                          message.stamp, [], '')
         faces = [report_to_json(face) for face in frame.faces]
         if self._verifier and outcome.status == 'published':
             frame, faces = self._verifier.check(message, frame, faces)
         thumbnail = _thumbnail(frame.bgr) if task.wants_thumbnail else ''
         return Result(outcome.status, outcome.reason, _last_line(outcome.detail), message.stamp,
                       faces, thumbnail, message.with_data(memoryview(frame.data).cast('B')))
+
+
+    def _failed(self, message: AnyImage, result: Result) -> Result:
+        """Return a black frame instead of none, if that is wanted and possible."""
+        if self._on_failure == 'mask_frame':
+            with suppress(Exception):
+                frame = masked_frame(message.fields, self._settings.jpeg_quality)
+                return result._replace(status='masked', data=message.with_data(
+                    memoryview(frame.data).cast('B')))
+        return result
 
 
 class _RemoteTracker:
@@ -216,16 +227,16 @@ def result_to_json(result: Result) -> dict[str, Any]:
     return entry
 
 
-def result_from_json(entry: dict[str, Any], data: bytes) -> Result:
+def result_from_json(entry: dict[str, Any], data: memoryview) -> Result:
     """Return the result that `result_to_json` gave, with its data."""
-    return Result(**entry, data=data)
+    return Result(**entry, data=(data,))
 
 
 def _withheld(error: Exception, stamp: int | None = None) -> Result:
     if isinstance(error, CodecError):
-        return Result('withheld', error.reason, str(error), stamp, [], '', b'')
+        return Result('withheld', error.reason, str(error), stamp, [], '')
     reason = 'internal error' if not isinstance(error, DeidError) else 'detector'
-    return Result('withheld', reason, f'{type(error).__name__}: {error}', stamp, [], '', b'')
+    return Result('withheld', reason, f'{type(error).__name__}: {error}', stamp, [], '')
 
 
 def _last_line(detail: str) -> str:

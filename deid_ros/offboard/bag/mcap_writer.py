@@ -98,7 +98,7 @@ class McapFileWriter:
         return self._file.tell()
 
     def write(self, message: Message) -> None:
-        """Append a message; its channel is an index into the channels."""
+        """Append a message; its channel is an index into the channels. Its data are not kept."""
         number = message.channel + 1
         time = message.log_time
         self._start = min(self._start, time) if self._messages else time
@@ -111,6 +111,8 @@ class McapFileWriter:
         self._size += _MESSAGE_RECORD.size + len(message.data)
         if self._size > CHUNK_SIZE:
             self._end_chunk()
+        else:
+            self._parts[-1] = bytes(message.data)  # Small, and may be a view of something large.
 
     def write_extra(self, record: Attachment | Metadata) -> None:
         """Append an attachment or metadata. It comes to lie before the chunk being filled."""

@@ -4,6 +4,7 @@
 
 import dataclasses
 import functools
+import struct
 from types import SimpleNamespace
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -21,6 +22,9 @@ IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 #: Encodings of what is no message of ROS: an image file, and the pixels of a video's frame.
 FILE, VIDEO = 'file', 'bgr8'
+
+# What rosbags raises where bytes are not what they should be.
+_LIBRARY_ERRORS = (SerdeError, AssertionError, IndexError, ValueError, OverflowError, struct.error)
 
 # CDR payloads may be padded to a multiple of four.
 _MOST_PADDING = 3
@@ -56,7 +60,7 @@ class ImageMessage:
                                            little_endian=bool(self._serialized[1]))
             else:
                 head = store.serialize_ros1(empty, kind.type)
-        except (SerdeError, AssertionError, IndexError) as error:
+        except _LIBRARY_ERRORS as error:
             raise CodecError('data', f'the message is no {kind.type}: {error}') from error
         #: The message with all its fields.
         self.fields = fields
@@ -74,11 +78,10 @@ class ImageMessage:
         stamp = self.fields.header.stamp
         return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
-    def with_data(self, data: bytes | memoryview) -> bytes:
-        """Return the serialized message with other data."""
+    def with_data(self, data: memoryview) -> tuple[bytes | memoryview, ...]:
+        """Return the serialized message with other data, in parts: a frame is large to copy."""
         # Without the padding behind the data, which nobody needs and anything could be in.
-        return b''.join((self._serialized[:self._length_at],
-                         len(data).to_bytes(4, self._order), data))
+        return (self._serialized[:self._length_at], len(data).to_bytes(4, self._order), data)
 
 
 class PlainImage:
@@ -111,15 +114,15 @@ class PlainImage:
         self.fields = SimpleNamespace(header=header, encoding='bgr8', width=width, height=height,
                                       step=3 * width, is_bigendian=0, data=data)
 
-    def with_data(self, data: bytes | memoryview) -> bytes:
-        """Return the image with other data, as a file of its kind, or as pixels."""
+    def with_data(self, data: memoryview) -> tuple[bytes | memoryview, ...]:
+        """Return the image with other data, as a file of its kind, or as pixels; in parts."""
         if not self._suffix:
-            return bytes(data)
+            return (data,)
         done, content = cv2.imencode(
             self._suffix, np.frombuffer(data, np.uint8).reshape(self._shape))
         if not done:
             raise CodecError('size', f'the image cannot be written as {self._suffix}')
-        return content.tobytes()
+        return (content.tobytes(),)
 
 
 #: Suffixes of the files that the frame path reads and writes by itself.

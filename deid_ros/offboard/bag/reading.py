@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opens recordings: one file, or the several files of a split one, as one stream."""
 
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
+import lz4.frame
 import yaml
 import zstandard
 
@@ -23,6 +24,10 @@ METADATA_FILE = 'metadata.yaml'
 #: The newest version of metadata.yaml that is known.
 NEWEST_VERSION = 9
 _UNCOMPRESSED = Compression()
+# Of whole files or single messages: zstd as rosbag2 brings it, lz4 as plugins do.
+_FORMATS = ('zstd', 'lz4')
+# What zstandard and lz4 raise where bytes are not what they should be.
+_LIBRARY_ERRORS = (zstandard.ZstdError, RuntimeError, EOFError)
 _SUFFIXES = {'.mcap': 'mcap', '.db3': 'sqlite3', '.bag': 'ros1'}
 
 
@@ -98,9 +103,10 @@ def _rosbag2(path: Path) -> Recording:
         raise BagError(f'{path} has the storage {storage!r}; known are mcap and sqlite3.')
     if compression.mode in ('', 'none'):
         compression = _UNCOMPRESSED
-    elif compression.format != 'zstd' or compression.mode not in ('file', 'message'):
+    elif compression.format not in _FORMATS or compression.mode not in ('file', 'message'):
         raise BagError(f'{path} is compressed by {compression.format!r} in mode '
-                       f'{compression.mode!r}; known is zstd in the modes file and message.')
+                       f'{compression.mode!r}; known are {" and ".join(_FORMATS)} in the modes '
+                       'file and message.')
     recording = _Files(storage, files, compression, topics)
     recording.version = version
     recording.ros_distro = metadata.get('ros_distro') or ''
@@ -110,7 +116,11 @@ def _rosbag2(path: Path) -> Recording:
 
 
 class _Files(Recording):
-    """The files of one recording, one after the other; two are never open at once."""
+    """The files of one recording, one after the other; two are never open at once.
+
+    A compressed file is unpacked into the folder for temporary files. It loses its name there as
+    soon as it is open, so that a kill leaves no untreated image behind.
+    """
 
     def __init__(self, storage: str, files: list[Path], compression: Compression = _UNCOMPRESSED,
                  topics: list[dict[str, Any]] | None = None) -> None:
@@ -119,6 +129,7 @@ class _Files(Recording):
         self.compression = compression
         self._topics = {topic['name']: topic for topic in topics or []}
         self._folder = tempfile.TemporaryDirectory(prefix='anonymize_bag-')
+        self._part: tuple[Path, StorageFile] | None = None
         try:
             self._look()
         except BaseException:
@@ -126,24 +137,25 @@ class _Files(Recording):
             raise
 
     def close(self) -> None:
+        self._close_part()
         self._folder.cleanup()
 
     def items(self) -> Iterator[Item]:
         for file in self.files:
-            with closing(self._open(file)) as part:
-                indices = [self._indices[self._named(channel)] for channel in part.channels]
-                for item in part.items():
-                    yield self._moved(item, indices) if isinstance(item, Message) else item
+            part = self._open(file)
+            indices = [self._indices[self._named(channel)] for channel in part.channels]
+            for item in part.items():
+                yield self._moved(item, indices) if isinstance(item, Message) else item
 
     def first(self, channel: int) -> Message | None:
         for file in self.files:
-            with closing(self._open(file)) as part:
-                for index, own in enumerate(part.channels):
-                    if self._indices[self._named(own)] != channel:
-                        continue
-                    message = part.first(index)
-                    if message is not None:
-                        return self._moved(message, {index: channel})
+            part = self._open(file)
+            for index, own in enumerate(part.channels):
+                if self._indices[self._named(own)] != channel:
+                    continue
+                message = part.first(index)
+                if message is not None:
+                    return self._moved(message, {index: channel})
         return None
 
     def _look(self) -> None:
@@ -152,18 +164,18 @@ class _Files(Recording):
         self._indices: dict[Channel, int] = {}
         spans = []
         for file in self.files:
-            with closing(self._open(file)) as part:
-                for channel, count in zip(part.channels, part.counts, strict=True):
-                    channel = self._named(channel)
-                    if channel not in self._indices:
-                        self._indices[channel] = len(self.channels)
-                        self.channels.append(channel)
-                        self.counts.append(0)
-                    self.counts[self._indices[channel]] += count
-                if any(part.counts):
-                    spans.append((part.start, part.end, file))
-                if not self.compression.mode:
-                    self.compression = part.compression
+            part = self._open(file)
+            for channel, count in zip(part.channels, part.counts, strict=True):
+                channel = self._named(channel)
+                if channel not in self._indices:
+                    self._indices[channel] = len(self.channels)
+                    self.channels.append(channel)
+                    self.counts.append(0)
+                self.counts[self._indices[channel]] += count
+            if any(part.counts):
+                spans.append((part.start, part.end, file))
+            if not self.compression.mode:
+                self.compression = part.compression
         if spans:
             self.start = min(start for start, _, _ in spans)
             self.end = max(end for _, end, _ in spans)
@@ -182,39 +194,54 @@ class _Files(Recording):
     def _moved(self, message: Message, indices: Any) -> Message:
         data = message.data
         if self.compression.mode == 'message':
-            data = _decompressed(data)
+            data = _DECOMPRESSORS[self.compression.format](data)
         return message._replace(channel=indices[message.channel], data=data)
 
     def _open(self, file: Path) -> StorageFile:
+        """Return a file, open; it is closed when another one is opened."""
+        if self._part and self._part[0] == file:
+            return self._part[1]
+        self._close_part()
         if not file.is_file():
             raise BagError(f'{file} is missing, which the recording says is a part of it.')
-        if self.compression.mode == 'file':
-            file = self._unpacked(file)
-        return _STORAGES[self.storage](file)
+        part = (self._unpacked(file) if self.compression.mode == 'file'
+                else _STORAGES[self.storage](file))
+        self._part = file, part
+        return part
 
-    def _unpacked(self, file: Path) -> Path:
-        """Decompress a file into the temporary folder, where it takes the place of the last one."""
+    def _close_part(self) -> None:
+        if self._part:
+            self._part[1].close()
+            self._part = None
+
+    def _unpacked(self, file: Path) -> StorageFile:
         target = Path(self._folder.name) / file.stem
-        if target.exists():
-            return target
-        for old in Path(self._folder.name).iterdir():
-            old.unlink()
-        partial = target.with_name(target.name + '.partial')
         try:
-            with file.open('rb') as packed, partial.open('wb') as unpacked:
-                zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
-        except zstandard.ZstdError as error:
+            with file.open('rb') as packed, target.open('xb') as unpacked:
+                if self.compression.format == 'lz4':
+                    with lz4.frame.open(packed) as stream:
+                        shutil.copyfileobj(stream, unpacked)
+                else:
+                    zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
+            return _STORAGES[self.storage](target)
+        except _LIBRARY_ERRORS as error:
             raise DamagedError(f'{file} is damaged: it cannot be decompressed ({error}).'
                                ) from error
-        return partial.rename(target)
+        finally:
+            target.unlink(missing_ok=True)
 
 
-def _decompressed(data: bytes | memoryview) -> bytes:
-    decompressor = zstandard.ZstdDecompressor().decompressobj()
+def _decompressed(decompressor: Any, data: bytes | memoryview) -> bytes:
     try:
-        result = decompressor.decompress(data)
-    except zstandard.ZstdError as error:
+        result: bytes = decompressor.decompress(data)
+    except _LIBRARY_ERRORS as error:
         raise DamagedError(f'A message cannot be decompressed ({error}).') from error
     if not decompressor.eof:
         raise DamagedError('A message cannot be decompressed (its end is missing).')
     return result
+
+
+_DECOMPRESSORS: dict[str, Callable[[bytes | memoryview], bytes]] = {
+    'zstd': lambda data: _decompressed(zstandard.ZstdDecompressor().decompressobj(), data),
+    'lz4': lambda data: _decompressed(lz4.frame.LZ4FrameDecompressor(), data),
+}

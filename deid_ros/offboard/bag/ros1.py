@@ -91,7 +91,7 @@ class AsRos2(Recording):
         assert converter
         try:
             return message._replace(data=converter(message.data))
-        except (SerdeError, AssertionError, struct.error) as error:
+        except (SerdeError, AssertionError, ValueError, struct.error) as error:
             if self.channels[message.channel].type in IMAGE_TYPES:
                 return message._replace(data=b'')  # This frame is withheld, as any damaged one.
             raise DamagedError(f'A message on {self.channels[message.channel].topic} is damaged: '

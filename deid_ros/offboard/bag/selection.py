@@ -38,14 +38,26 @@ _NO_PICTURES = {
 _VIDEO = {'theora_image_transport/msg/Packet'}
 _BYTES = {'uint8', 'int8', 'byte', 'char', 'octet'}
 _NUMBERS = _BYTES | {'uint16', 'int16', 'uint32', 'int32', 'float32'}
-# Beside a byte array, a text of this name tells how to read it.
-_FORMATS = re.compile(r'format|encoding|codec|compression|pix_?fmt|mime|media_type', re.I)
+# Beside a byte array, a field of this name tells how to read it.
+_FORMATS = re.compile(r'format(?!ion)|encoding|codec|compression|pix_?fmt|mime|media_type', re.I)
+_SIZES = re.compile(r'(?:image|img|frame|video|camera)?_?(width|height|rows|cols)(?:_?px|_pixels)?',
+                    re.I)
 _PICTURE_WORDS = re.compile(
     r'image|img|picture|photo|video|frame_?data|thumbnail|jpe?g|png|webp|h26[45]|hevc|av1|pixels?|'
     r'texture|screenshot', re.I)
-_PICTURE_FILES = re.compile(r'\.(jpe?g|png|webp|bmp|tiff?|gif|heic|avif|mp4|mkv|avi|mov|webm)$',
-                            re.I)
-_PICTURE_STARTS = (b'\xff\xd8\xff', b'\x89PNG', b'RIFF', b'BM', b'GIF8', b'II*\0', b'MM\0*')
+# Files that show something, or in which others may be that do.
+_PICTURE_FILES = re.compile(
+    r'\.(jpe?g|png|webp|bmp|tiff?|gif|svg|hei[cf]|avif|mp4|m4v|mkv|avi|mov|webm|pdf|'
+    r'mcap|db3|bag|zip|tar|t?gz|t?bz2|t?xz|7z|rar|zst|lz4)$', re.I)
+_PICTURE_STARTS = re.compile(
+    rb'\xff\xd8\xff|\x89PNG|RIFF|BM|GIF8|II\*\x00|MM\x00\*|....ftyp|\x1a\x45\xdf\xa3|%PDF|'
+    rb'\x89MCAP|SQLite format 3|#ROSBAG|PK\x03\x04|\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|'
+    rb'\x28\xb5\x2f\xfd|\x04\x22\x4d\x18', re.S)
+# What gives pictures and videos away among other bytes: the starts of JPEG, PNG, WebP and MP4
+# files, and of streams of H.264 and H.265.
+_PICTURE_WITHIN = re.compile(
+    rb'\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n|RIFF....WEBP|ftyp(?:avif|hei|iso|mp4|qt)|'
+    rb'\x00\x00\x00\x01(?:[\x27\x47\x67]|[\x40\x42]\x01)', re.S)
 
 
 class Rules(NamedTuple):
@@ -101,10 +113,13 @@ def check_kept(names: Iterable[str], channels: Sequence[Channel], attachments: I
 
 
 def is_picture(attachment: Attachment) -> bool:
-    """Tell whether an attachment shows something, by its type, its name or its first bytes."""
-    return (attachment.media_type.startswith(('image/', 'video/'))
+    """Tell whether an attachment may show something, by its type, its name or its first bytes.
+
+    Archives and recordings may, as nobody looks into them here.
+    """
+    return (attachment.media_type.lower().startswith(('image/', 'video/'))
             or bool(_PICTURE_FILES.search(attachment.name))
-            or bytes(attachment.data[:8]).startswith(_PICTURE_STARTS))
+            or bool(_PICTURE_STARTS.match(attachment.data)))
 
 
 def kind_of(channel: Channel) -> Kind:
@@ -139,8 +154,12 @@ def _by_content(recording: Recording, index: int) -> Decision:
     if place:
         return Decision(LEAVE_OUT, f'its field {place} may be a picture, which cannot be opened')
     place = bytes_in(name, types)
-    return Decision(COPY, f'what the bytes in {place} mean, its definition does not say'
-                    if place else '')
+    if not place:
+        return Decision(COPY)
+    message = recording.first(index)
+    if message is not None and _PICTURE_WITHIN.search(message.data):
+        return Decision(LEAVE_OUT, f'the bytes in its field {place} look like a picture')
+    return Decision(COPY, f'what the bytes in {place} mean, its definition does not say')
 
 
 def _image(recording: Recording, index: int, types: Types) -> Decision:
@@ -165,16 +184,16 @@ def picture_in(name: str, types: Types, path: str = '') -> str:
     """Return where a type may hold a picture, as the path of a field; empty where it does not.
 
     It may where it holds an image message, or an array of bytes whose neighbours or name say so:
-    a text named like a format, or a width and a height.
+    a field named like a format, or a width and a height.
     """
     if name in _NO_PICTURES:
         return ''
     if name in IMAGE_TYPES or name in _VIDEO or name not in types:
         return path or '.'
     fields = types[name]
-    names = {field.name.lower() for field in fields}
-    has_format = any(field.type == 'string' and _FORMATS.search(field.name) for field in fields)
-    has_size = {'width', 'height'} <= names or {'rows', 'cols'} <= names
+    has_format = any('/' not in field.type and _FORMATS.search(field.name) for field in fields)
+    sizes = {match[1].lower() for field in fields if (match := _SIZES.fullmatch(field.name))}
+    has_size = {'width', 'height'} <= sizes or {'rows', 'cols'} <= sizes
     for field in fields:
         here = f'{path}.{field.name}' if path else field.name
         if field.is_array and field.type in _NUMBERS:

@@ -4,33 +4,43 @@
 
 import mmap
 import os
-from pathlib import Path
+from multiprocessing import reduction
+from typing import Any
 
 
 class Slot:
-    """One end of the memory: it holds what was put last, by either end.
+    """Memory into which one process puts something and from which another gets it.
 
-    It is a file that both have mapped, so that it works everywhere. Its room is taken before it is
-    used: a full disk is an `OSError`, not a signal.
+    It is a file without a name, in memory alone, which both have mapped: however the processes end,
+    nothing of the frames in it is left behind. Its room is taken before it is used, so that a lack
+    of memory is an `OSError` and not a signal.
 
-    :param path: of the file, which is made where there is none.
+    It can be an argument of a process that is spawned.
+
+    :param file: the descriptor of the memory; None for new one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    def __init__(self, file: int | None = None) -> None:
+        self._file = os.memfd_create('frame') if file is None else file
         self._map: mmap.mmap | None = None
 
-    def put(self, data: bytes | memoryview) -> int:
-        """Put something in; return its length, which the other end needs to get it."""
-        size = len(data)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _received, (reduction.DupFd(self._file),)
+
+    def put(self, *parts: bytes | memoryview) -> int:
+        """Put parts in, one after the other; return their length, with which to get them."""
+        size = sum(len(part) for part in parts)
         if size > os.fstat(self._file).st_size:
             os.posix_fallocate(self._file, 0, size)
-        self._mapped(size)[:size] = data
+        memory, end = self._mapped(size), 0
+        for part in parts:
+            start, end = end, end + len(part)
+            memory[start:end] = part
         return size
 
     def get(self, size: int) -> memoryview:
-        """Return what the other end put in; it stays as it is until either puts something in."""
-        return self._mapped(size)[:size]
+        """Return what was put in; it stays as it is until the next thing is put in."""
+        return self._mapped(size)[:size].toreadonly()
 
     def close(self) -> None:
         """Let go of the memory, once nobody looks at it any more."""
@@ -42,3 +52,7 @@ class Slot:
             # Views of the old map keep it as long as they need it.
             self._map = mmap.mmap(self._file, 0)
         return memoryview(self._map) if self._map is not None else memoryview(bytearray())
+
+
+def _received(file: Any) -> Slot:
+    return Slot(file.detach())

@@ -60,6 +60,8 @@ class SqliteFile:
             for number, time, data in rows:
                 if number not in self._indices:
                     raise self._damaged(f'a message is of topic {number}, which there is not')
+                if not isinstance(data, bytes):
+                    raise self._damaged(f'a message is no bytes but {type(data).__name__}')
                 yield Message(self._indices[number], time, time, 0, data)
         except sqlite3.Error as error:
             raise self._damaged(error) from error

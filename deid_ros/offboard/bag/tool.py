@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run, from a recording to its anonymized copy.
 
-Everything is written into a folder beside the target, which takes its name at the very end. Until
-then there is nothing that could be taken for finished.
+Everything is written into a folder beside the target, out of which the target is moved at the very
+end. Until then there is nothing that could be taken for finished. What is only needed to go on,
+small gray copies of original frames among it, stays behind and is deleted.
 """
 
 import base64
@@ -11,7 +12,6 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,17 +20,10 @@ from mcap.records import Attachment, Metadata
 
 from deid_ros import __version__
 from deid_ros.core.tracking.state import tracker_with
-from deid_ros.offboard.bag.bridging import Detections, delete_detections
+from deid_ros.offboard.bag.bridging import Detections
 from deid_ros.offboard.bag.errors import BagError
 from deid_ros.offboard.bag.fingerprint import Hashes, fingerprint
-from deid_ros.offboard.bag.frames import (
-    Result,
-    Seen,
-    Task,
-    Work,
-    view_from_bytes,
-    view_to_bytes,
-)
+from deid_ros.offboard.bag.frames import Result, Task, Work, view_from_bytes, view_to_bytes
 from deid_ros.offboard.bag.images import ImageFolder, ImageFolderWriter
 from deid_ros.offboard.bag.journal import Journal
 from deid_ros.offboard.bag.messages import FILE
@@ -50,12 +43,14 @@ from deid_ros.offboard.bag.selection import (
     kind_of,
 )
 from deid_ros.offboard.bag.video import VideoFile, VideoFileWriter
-from deid_ros.offboard.bag.workers import Camera, Ticket, Workers
+from deid_ros.offboard.bag.workers import Camera, Job, Workers
 from deid_ros.offboard.bag.writing import COMPRESSIONS, RecordingWriter, Target, version_like
 
 JOURNAL_FILE = 'journal.jsonl'
 #: Appended to the target's name while a run is not finished.
 UNFINISHED = '.unfinished'
+# What is a folder, with the reports in it.
+_FOLDERS = ('mcap', 'sqlite3', 'images')
 # Bytes of copied messages that may wait for a frame before them.
 _MOST_WAITING = 64 << 20
 # Of each of them, beside its data.
@@ -163,8 +158,13 @@ def run(options: Options, progress: Progress) -> Summary:
         if goes_on and not (folder / JOURNAL_FILE).exists() and any(folder.iterdir()):
             raise BagError(f'{folder} is no unfinished run: it has no {JOURNAL_FILE}. Move it '
                            'away.')
+        output = folder / _name_in(planned.target.storage, options.target)
         folder.mkdir(parents=True, exist_ok=True)
+        if not output.exists():  # There is nothing to go on with, whatever the journal says.
+            (folder / JOURNAL_FILE).write_bytes(b'')
         journal = Journal(folder / JOURNAL_FILE, _head(options, planned))
+        reports = output if planned.target.storage in _FOLDERS else folder
+        reports.mkdir(exist_ok=True)
         stack.callback(journal.close)
         hashes = Hashes(planned.recording.files)
         stack.callback(hashes.stop)
@@ -177,7 +177,7 @@ def run(options: Options, progress: Progress) -> Summary:
             detections = Detections(folder, options.values['tracking.hold_frames'])
             stack.callback(detections.close)
             _Look(planned, workers, progress, detections).run()
-        copy = _Copy(planned, workers, progress, options, folder, journal, detections)
+        copy = _Copy(planned, workers, progress, options, output, journal, detections)
         stack.callback(copy.close)
         provenance = {
             'package': 'deid_ros', 'version': __version__, **workers.provenance,
@@ -186,24 +186,20 @@ def run(options: Options, progress: Progress) -> Summary:
         copy.run()
         provenance['input_sha256'] = hashes.result()
         copy.finish(provenance)
-        summary = write_reports(folder, planned.recording, planned.decisions, provenance,
+        summary = write_reports(reports, planned.recording, planned.decisions, provenance,
                                 journal)
-    _publish(folder, options.target, planned.target.storage)
+    if reports is folder:
+        for name in REPORT_FILES:
+            (folder / name).rename(options.target.with_name(f'{options.target.stem}.{name}'))
+    output.rename(options.target)
+    # Only now: until the target has its name, a kill must leave something to go on with.
+    shutil.rmtree(folder)
     return summary
 
 
-def _publish(folder: Path, target: Path, storage: str) -> None:
-    """Give the finished recording its name, after everything else is done."""
-    if storage not in ('ros1', 'video'):
-        delete_detections(folder)
-        folder.rename(target)
-        # Only now: until it has its name, a kill must leave something to go on with.
-        (target / JOURNAL_FILE).unlink()
-        return
-    for name in REPORT_FILES:
-        (folder / name).rename(target.with_name(f'{target.stem}.{name}'))
-    (folder / (f'{target.stem}.bag' if storage == 'ros1' else target.name)).rename(target)
-    shutil.rmtree(folder)
+def _name_in(storage: str, target: Path) -> str:
+    """Return what the target is called in the folder of an unfinished run."""
+    return f'{target.stem}.bag' if storage == 'ros1' else target.name
 
 
 def _head(options: Options, planned: Plan) -> dict[str, Any]:
@@ -216,15 +212,16 @@ def _head(options: Options, planned: Plan) -> dict[str, Any]:
             '--verify': options.verify}
 
 
-def _writer(planned: Plan, folder: Path, target: Path, channels: Sequence[Channel],
+def _writer(planned: Plan, output: Path, channels: Sequence[Channel],
             state: dict[str, Any] | None) -> RecordingWriter | ImageFolderWriter | VideoFileWriter:
-    recording, storage = planned.recording, planned.target.storage
+    recording = planned.recording
     if isinstance(recording, ImageFolder):
-        return ImageFolderWriter(folder, recording.names)
+        return ImageFolderWriter(output, recording.names)
     if isinstance(recording, VideoFile):
-        return VideoFileWriter(folder / target.name, recording)
-    name = target.stem if storage == 'ros1' else target.name
-    return RecordingWriter(folder, name, channels, planned.target, state)
+        return VideoFileWriter(output, recording)
+    if planned.target.storage == 'ros1':
+        return RecordingWriter(output.parent, output.stem, channels, planned.target, state)
+    return RecordingWriter(output, output.name, channels, planned.target, state)
 
 
 def _compression(wanted: str, storage: str, recording: Recording) -> Any:
@@ -267,7 +264,7 @@ class _Look(_Pass):
 
     def run(self) -> None:
         self._progress.begin('looking', self._frame_count(), 0)
-        pending: deque[tuple[int, Future[tuple[Seen | None, Result]]]] = deque()
+        pending: deque[tuple[int, Job]] = deque()
         for item in self._recording.items():
             if not isinstance(item, Message) or not self._is_frame(item.channel):
                 continue
@@ -278,18 +275,20 @@ class _Look(_Pass):
                 continue
             channel = self._recording.channels[item.channel]
             pending.append((item.channel, self._workers.submit(
-                Task(kind_of(channel), item.data, item.log_time, only_look=True), None)))
-            while len(pending) > self._workers.capacity or (pending and pending[0][1].done()):
+                Task(kind_of(channel), item.data, item.log_time, only_look=True))))
+            while pending and (len(pending) >= self._workers.capacity
+                               or self._workers.is_done(pending[0][1])):
                 self._end(*pending.popleft())
         while pending:
             self._end(*pending.popleft())
         self._detections.link([channel for channel in range(len(self._recording.channels))
                                if self._is_frame(channel)])
 
-    def _end(self, channel: int, future: 'Future[tuple[Seen | None, Result]]') -> None:
-        seen, _ = future.result()
-        self._detections.add(channel, seen)
-        self._progress.advance(True, len(seen.faces or ()) if seen else 0)
+    def _end(self, channel: int, job: Job) -> None:
+        self._workers.result(job)
+        self._detections.add(channel, job.seen)
+        self._progress.advance(True, len(job.seen.faces or ()) if job.seen else 0)
+        self._workers.release(job)
 
 
 class _Pending(NamedTuple):
@@ -298,15 +297,15 @@ class _Pending(NamedTuple):
     #: Of the item in the recording, from 1 on.
     position: int
     item: Any
-    future: 'Future[tuple[Seen | None, Result]] | None' = None
-    ticket: Ticket | None = None
+    #: None for what is no frame.
+    job: Job | None = None
 
 
 class _Copy(_Pass):
     """The pass that writes the new recording."""
 
     def __init__(self, planned: Plan, workers: Workers, progress: Progress, options: Options,
-                 folder: Path, journal: Journal, detections: Detections | None) -> None:
+                 output: Path, journal: Journal, detections: Detections | None) -> None:
         super().__init__(planned, workers, progress)
         self._journal = journal
         self._keep = options.rules.keep
@@ -327,7 +326,7 @@ class _Copy(_Pass):
         self._waiting = self._frames = 0
         self._written_numbers = list(self._numbers)
         self._last_checkpoint = time.monotonic()
-        self._writer = _writer(planned, folder, options.target, channels, state.get('writer'))
+        self._writer = _writer(planned, output, channels, state.get('writer'))
 
     def run(self) -> None:
         self._progress.begin('anonymizing', self._frame_count(), sum(self._recording.counts))
@@ -363,32 +362,30 @@ class _Copy(_Pass):
             return
         channel, number = self._recording.channels[item.channel], self._numbers[item.channel]
         self._numbers[item.channel] += 1
-        faces, ticket = None, None
+        faces, camera = None, self._cameras.get(item.channel)
         if self._faces:
-            faces = next(self._faces[item.channel])
-        elif item.channel in self._cameras:
-            ticket = self._cameras[item.channel].ticket()
+            faces, camera = next(self._faces[item.channel]), None
         task = Task(kind_of(channel), item.data, item.log_time, faces=faces,
                     wants_thumbnail=number in self._thumbnails(item.channel))
-        future = self._workers.submit(task, ticket)
-        self._pending.append(_Pending(position, item._replace(data=b''), future, ticket))
+        job = self._workers.submit(task, camera)
+        self._pending.append(_Pending(position, item._replace(data=b''), job))
         self._frames += 1
 
     def _end(self, pending: _Pending) -> None:
-        item = pending.item
+        item, job = pending.item, pending.job
         if isinstance(item, (Attachment, Metadata)):
             self._end_extra(item)
-        elif pending.future is None:
+        elif job is None:
             self._waiting -= _OVERHEAD + len(item.data)
             if self._decisions[item.channel].action == COPY:
                 self._writer.write(item._replace(channel=self._places[item.channel]))
             self._progress.advance(False, 0)
         else:
             self._frames -= 1
-            _, result = pending.future.result()
-            self._end_frame(item, result)
-            if pending.ticket:
-                self._states[item.channel] = pending.ticket.state
+            self._end_frame(item, self._workers.result(job))
+            self._workers.release(job)
+            if job.camera:
+                self._states[item.channel] = job.state
         now = time.monotonic()
         if now - self._last_checkpoint >= _CHECKPOINT_PERIOD:
             state = self._writer.checkpoint()
@@ -404,7 +401,7 @@ class _Copy(_Pass):
             'detail': result.detail, 'faces': result.faces, 'thumbnail': result.thumbnail})
         if result.status != 'withheld':
             self._writer.write(message._replace(channel=self._places[message.channel],
-                                                data=result.data))
+                                                data=_joined(result.data)))
         self._progress.advance(True, len(result.faces))
 
     def _end_extra(self, record: Attachment | Metadata) -> None:
@@ -414,18 +411,17 @@ class _Copy(_Pass):
         elif isinstance(record, Attachment) and is_picture(record) \
                 and record.name not in self._keep:
             self._journal.left_out(f'attachment {record.name}',
-                                   'it is a picture or a video, which cannot be opened')
+                                   'it may be or hold a picture, which cannot be opened')
         else:
             self._writer.write_extra(record)
         if isinstance(record, Attachment):
             self._attachments.add(record.name)
 
     def _is_full(self) -> bool:
-        return self._frames > self._workers.capacity or self._waiting > _MOST_WAITING
+        return self._frames >= self._workers.capacity or self._waiting > _MOST_WAITING
 
-    @staticmethod
-    def _is_ready(pending: _Pending) -> bool:
-        return pending.future is None or pending.future.done()
+    def _is_ready(self, pending: _Pending) -> bool:
+        return pending.job is None or self._workers.is_done(pending.job)
 
     def _thumbnails(self, channel: int) -> set[int]:
         """Return the numbers of the frames of which thumbnails are wanted."""
@@ -456,3 +452,7 @@ class _Copy(_Pass):
                 state['view'] = view_from_bytes(base64.b64decode(pixels), *rest)
             self._states[channel] = state
             self._cameras[channel] = Camera(values, tracker_with(state))
+
+
+def _joined(parts: Sequence[bytes | memoryview]) -> bytes | memoryview:
+    return parts[0] if len(parts) == 1 else b''.join(parts)

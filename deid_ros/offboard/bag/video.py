@@ -88,6 +88,7 @@ class VideoFileWriter:
 
     def __init__(self, path: Path, source: VideoFile) -> None:
         self._path, self._size = path, source.size
+        self._count = 0
         path.unlink(missing_ok=True)  # Of a writer that was killed.
         codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
         self._writer = cv2.VideoWriter(str(path), codec, source.rate, source.size)
@@ -98,6 +99,7 @@ class VideoFileWriter:
         """Append a frame."""
         width, height = self._size
         self._writer.write(np.frombuffer(message.data, np.uint8).reshape(height, width, 3))
+        self._count += 1
 
     def write_extra(self, record: Any) -> None:
         """There is nothing beside the frames."""
@@ -113,9 +115,12 @@ class VideoFileWriter:
         """
         self.close()
         capture = cv2.VideoCapture(str(self._path))
-        is_fine = capture.isOpened() and capture.grab()
+        # One by one: the number in the head is there even if the frames are not.
+        count = 0
+        while capture.grab():
+            count += 1
         capture.release()
-        if not is_fine:
+        if count < self._count:
             raise BagError(f'{self._path} was not written: is the disk full?')
 
     def close(self) -> None:

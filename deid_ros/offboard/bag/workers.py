@@ -2,27 +2,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in several processes at once, and the trackers that see them in order.
 
-Each process holds two conversations, each on a thread, so that it works on one frame while another
-travels. In each of them a frame goes in and its result comes out; between the two, the process asks
-for the faces that the camera's tracker gives, which waits for the tracker's answers to earlier
-frames. While it waits, it lets the other conversation work. So the earliest frame always goes on.
+The parent process gives each frame to a conversation with one of the others. The frame goes in, and
+its result comes out; between the two, the process asks for the faces that the camera's tracker
+gives, and the parent answers in the order of the frames. While one conversation waits for that, its
+process works on the frame of another. So the earliest frame always goes on.
+
+The parent does one thing at a time, and waits at one place only, for all processes at once: the end
+of one of them is noticed whatever is waited for.
 """
 
 import json
 import multiprocessing
 import os
-import queue
+import selectors
 import signal
-import tempfile
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 
@@ -48,12 +49,15 @@ from deid_ros.offboard.bag.frames import (
 from deid_ros.offboard.bag.messages import Kind
 from deid_ros.offboard.bag.slot import Slot
 
-_CONVERSATIONS = 2
+# Of each process: one works, the others wait for the tracker or for their result to be written.
+_CONVERSATIONS = 3
+# Seconds that a process may take to end before it is killed.
+_PATIENCE = 5.0
 _THREADS = (THREADS_VARIABLE, 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')
 
 
 class Camera:
-    """The tracker of one camera, which takes its frames in turn.
+    """The tracker of one camera, and the frames that it has not seen yet, in their order.
 
     :param values: of all parameters, by name.
     """
@@ -62,67 +66,74 @@ class Camera:
         settings = pipeline_settings(values)
         self.interval, self.hold_frames = settings.detection_interval, settings.hold_frames
         self.tracker = tracker or Tracker()
-        self._next_ticket = self._turn = 0
-        self._changed = threading.Condition()
-        self._is_broken = False
+        self.waiting: deque[Job] = deque()
 
-    def ticket(self) -> 'Ticket':
-        """Return the place in the row of the frame that comes next."""
-        ticket = Ticket(self, self._next_ticket)
-        self._next_ticket += 1
-        return ticket
-
-    def wait_for(self, number: int) -> None:
-        """Wait until it is this frame's turn."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._turn == number or self._is_broken)
-            if self._is_broken:
-                raise BagError('an earlier frame was lost')
-
-    def pass_on(self, number: int) -> None:
-        """End this frame's turn."""
-        with self._changed:
-            self._turn = number + 1
-            self._changed.notify_all()
-
-    def give_up(self) -> None:
-        """Let nobody wait any more."""
-        with self._changed:
-            self._is_broken = True
-            self._changed.notify_all()
+    def go_on(self) -> None:
+        """Answer the questions that can be answered: those of the first frame in the row."""
+        while self.waiting:
+            job = self.waiting[0]
+            if job.question is None and job.result is None:
+                return
+            if job.question is not None and not job.answer():
+                continue  # Its detector must look first, or not; then it will ask for the faces.
+            job.end()
+            self.waiting.popleft()
 
 
-class Ticket:
-    """A frame's place in its camera's row; a `Follower`."""
+class Job:
+    """A frame that is worked on; the `Follower` of its camera.
 
-    def __init__(self, camera: Camera, number: int) -> None:
-        self._camera, self._number = camera, number
-        self._has_begun = False
-        #: What the tracker knows once this frame is done; see `state_of`.
+    :param camera: None if it is not tracked.
+    """
+
+    def __init__(self, camera: Camera | None = None) -> None:
+        self.camera = camera
+        self.conversation: _Conversation | None = None
+        self.question: _Question | None = None
+        #: What is seen in it, if only that was wanted and it could be opened.
+        self.seen: Seen | None = None
+        #: What became of it; None until then. Its data are there until `Workers.release`.
+        self.result: Result | None = None
+        #: What the tracker knows once it has seen this frame; see `state_of`.
         self.state: dict[str, Any] = {}
+        self._has_begun = False
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
-        self._camera.wait_for(self._number)
+        assert self.camera
         if not self._has_begun:
             self._has_begun = True
-            self._camera.tracker.advance(seconds, view)
-        return self._camera.tracker.is_detection_due(self._camera.interval)
+            self.camera.tracker.advance(seconds, view)
+        return self.camera.tracker.is_detection_due(self.camera.interval)
 
     def update(self, seen: Seen) -> list[Face]:
         """Return the faces of the frame."""
+        assert self.camera
         self.is_due(seen.seconds, seen.view)
-        return self._camera.tracker.update(seen.faces, self._camera.hold_frames)
+        return self.camera.tracker.update(seen.faces, self.camera.hold_frames)
 
-    def give_up(self) -> None:
-        """Let no frame of the camera wait any more: this one is lost."""
-        self._camera.give_up()
+    def answer(self) -> bool:
+        """Answer the question; tell whether it was the last."""
+        assert self.question
+        assert self.conversation
+        (kind, seen), self.question = self.question, None
+        if kind == 'due':
+            self.conversation.send(self.is_due(seen.seconds, seen.view))
+            return False
+        self.conversation.send([face_state(face) for face in self.update(seen)])
+        return True
 
     def end(self) -> None:
-        """Let the next frame have its turn."""
-        self._camera.wait_for(self._number)
-        self.state = state_of(self._camera.tracker)
-        self._camera.pass_on(self._number)
+        """Note what the tracker knows."""
+        if self.camera:
+            self.state = state_of(self.camera.tracker)
+
+
+class _Question(NamedTuple):
+    """What a process asks of the tracker: `due` or `update`, as in `Follower`."""
+
+    kind: str
+    seen: Seen
 
 
 class Workers:
@@ -133,22 +144,22 @@ class Workers:
     """
 
     def __init__(self, work: Work, jobs: int) -> None:
-        self._work = work
-        self._jobs = jobs
         self._local: FrameWorker | None = None
         self._processes: list[BaseProcess] = []
-        self._idle: queue.SimpleQueue[_Conversation] = queue.SimpleQueue()
-        self._threads: ThreadPoolExecutor | None = None
-        #: How many frames may be under way at once.
+        self._idle: deque[_Conversation] = deque()
+        self._selector = selectors.DefaultSelector()
+        #: How many frames may be submitted and not released at once.
         self.capacity = jobs * _CONVERSATIONS if jobs > 1 else 1
-        self._stack = ExitStack()
-        self._stack.enter_context(_one_thread_each())
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        self._threads_before = threads
         try:
-            if jobs == 1:
-                self._local = FrameWorker(work)
-                self.provenance = self._local.provenance
-            else:
-                self._start()
+            with _one_thread_each():
+                if jobs == 1:
+                    self._local = FrameWorker(work)
+                    self.provenance = self._local.provenance
+                else:
+                    self._start(work, jobs)
         except BaseException:
             self.close()
             raise
@@ -160,118 +171,144 @@ class Workers:
                  trace: TracebackType | None) -> None:
         self.close()
 
-    def submit(self, task: Task, ticket: Ticket | None) -> 'Future[tuple[Seen | None, Result]]':
+    def submit(self, task: Task, camera: Camera | None = None) -> Job:
         """Begin to work on a frame; the frames of one camera in their order.
 
-        :param ticket: the frame's place in the row of its camera; None if it is not tracked.
+        :param camera: None if the frame is not tracked.
         """
-        if self._threads:
-            return self._threads.submit(self._talk, task, ticket)
-        done: Future[tuple[Seen | None, Result]] = Future()
-        assert self._local
-        try:
+        job = Job(camera)
+        if self._local:
             if task.only_look:
-                done.set_result(self._local.look(task))
+                job.seen, job.result = self._local.look(task)
             else:
-                done.set_result((None, self._local.treat(task, ticket)))
-        finally:
-            if ticket:
-                ticket.end()
-        return done
+                job.result = self._local.treat(task, job if camera else None)
+            job.end()
+            return job
+        conversation = self._idle.popleft()
+        if camera:
+            camera.waiting.append(job)
+        conversation.begin(task, job)
+        return job
+
+    def is_done(self, job: Job) -> bool:
+        """Tell whether there is a result, without waiting for it."""
+        if job.result is None:
+            self._listen(0)
+        return job.result is not None
+
+    def result(self, job: Job) -> Result:
+        """Wait for the result of a frame and return it.
+
+        :raises BagError: a process ended.
+        """
+        while job.result is None:
+            self._listen(None)
+        return job.result
+
+    def release(self, job: Job) -> None:
+        """Let go of the data of a result: another frame may take their place."""
+        if job.conversation:
+            self._idle.append(job.conversation)
 
     def close(self) -> None:
         """End the processes."""
         for process in self._processes:
             process.terminate()
         for process in self._processes:
-            process.join()
-        if self._threads:
-            # Those that wait for their process find that it has ended.
-            self._threads.shutdown(cancel_futures=True)
-        self._stack.close()
+            process.join(_PATIENCE)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+        self._selector.close()
+        cv2.setNumThreads(self._threads_before)
 
-    def _start(self) -> None:
+    def _start(self, work: Work, jobs: int) -> None:
         # Forked copies of a process whose libraries have threads can wait for them forever.
         context = multiprocessing.get_context('spawn')
-        folder = Path(self._stack.enter_context(
-            tempfile.TemporaryDirectory(prefix='anonymize_bag-')))
-        conversations: list[_Conversation] = []
-        for _ in range(self._jobs):
-            pairs = [context.Pipe() for _ in range(_CONVERSATIONS)]
-            paths = [folder / f'{len(conversations) + index}' for index in range(_CONVERSATIONS)]
+        begun = []
+        for _ in range(jobs):
+            ends = []
+            for _ in range(_CONVERSATIONS):
+                ours, theirs = context.Pipe()
+                ends.append((ours, _End(theirs, Slot(), Slot())))
             process = context.Process(target=_serve, daemon=True,
-                                      args=(self._work, [theirs for _, theirs in pairs], paths))
+                                      args=(work, [end for _, end in ends]))
             process.start()
             self._processes.append(process)
-            for (ours, theirs), path in zip(pairs, paths, strict=True):
-                theirs.close()
-                conversations.append(_Conversation(process, ours, Slot(path)))
-        for conversation in conversations[::_CONVERSATIONS]:
-            self.provenance = conversation.greeting()
+            begun.append([_Conversation(process, ours, end.frames, end.results)
+                          for ours, end in ends])
+            for _, end in ends:
+                end.connection.close()
+        for conversations in begun:
+            self.provenance = conversations[0].greeting()
+            for conversation in conversations:
+                self._selector.register(conversation.connection, selectors.EVENT_READ,
+                                        conversation)
         # One of each process first: two frames that follow each other are for two processes.
-        for first in range(_CONVERSATIONS):
-            for conversation in conversations[first::_CONVERSATIONS]:
-                self._idle.put(conversation)
-        self._threads = ThreadPoolExecutor(len(conversations), thread_name_prefix='frames')
+        self._idle.extend(each for row in zip(*begun, strict=True) for each in row)
 
-    def _talk(self, task: Task, ticket: Ticket | None) -> tuple[Seen | None, Result]:
-        conversation = self._idle.get()
-        try:
-            return conversation.run(task, ticket)
-        except BaseException:
-            if ticket:
-                ticket.give_up()
-            raise
-        finally:
-            if ticket:
-                with suppress(BagError):
-                    ticket.end()
-            self._idle.put(conversation)
+    def _listen(self, seconds: float | None) -> None:
+        """Hear what the processes say; wait for it up to some time, None for without end."""
+        for key, _ in self._selector.select(seconds):
+            job = key.data.hear()
+            if job.camera:
+                job.camera.go_on()
+
+
+class _End(NamedTuple):
+    """A process' end of a conversation."""
+
+    connection: Connection
+    #: Frames come in by one and results go out by the other: nothing that was not made there can
+    #: be taken for a result.
+    frames: Slot
+    results: Slot
 
 
 class _Conversation:
     """The parent's end of a conversation."""
 
-    def __init__(self, process: BaseProcess, connection: Connection, slot: Slot) -> None:
-        self._process, self._connection, self._slot = process, connection, slot
+    def __init__(self, process: BaseProcess, connection: Connection, frames: Slot, results: Slot
+                 ) -> None:
+        self.connection = connection
+        self._process, self._frames, self._results = process, frames, results
+        self._job: Job | None = None
 
     def greeting(self) -> dict[str, Any]:
         """Return the provenance of the work, once the process is ready."""
         with self._process_alive():
-            kind, content = json.loads(self._connection.recv_bytes())
+            kind, content = json.loads(self.connection.recv_bytes())
         if kind == 'error':
             raise ConfigurationError(content)
         return dict(content)
 
-    def run(self, task: Task, ticket: Ticket | None) -> tuple[Seen | None, Result]:
+    def begin(self, task: Task, job: Job) -> None:
         """Have a frame worked on."""
-        with self._process_alive():
-            faces = None if task.faces is None else [face_state(face) for face in task.faces]
-            size = self._slot.put(task.serialized)
-            self._connection.send_bytes(json.dumps([
-                size, task.kind, task.time, task.only_look, faces, task.wants_thumbnail,
-                ticket is not None]).encode())
-            seen = None
-            while True:
-                kind, content = json.loads(self._connection.recv_bytes())
-                if kind == 'result':
-                    size, result = content
-                    return seen, result_from_json(result, bytes(self._slot.get(size)))
-                seen = self._seen(content)
-                if kind == 'due':
-                    assert ticket
-                    self._connection.send_bytes(
-                        json.dumps(ticket.is_due(seen.seconds, seen.view)).encode())
-                elif kind == 'update':
-                    assert ticket
-                    self._connection.send_bytes(json.dumps(
-                        [face_state(face) for face in ticket.update(seen)]).encode())
+        self._job, job.conversation = job, self
+        faces = None if task.faces is None else [face_state(face) for face in task.faces]
+        self.send([self._frames.put(task.serialized), task.kind, task.time, task.only_look, faces,
+                   task.wants_thumbnail, job.camera is not None])
 
-    def _seen(self, content: Sequence[Any]) -> Seen:
-        seconds, faces, shape, width, height = content
-        view = view_from_bytes(self._connection.recv_bytes(), shape, width, height)
-        return Seen(seconds, view,
-                    None if faces is None else [face_with(face) for face in faces])
+    def send(self, content: Any) -> None:
+        """Tell the process something, as JSON."""
+        with self._process_alive():
+            self.connection.send_bytes(json.dumps(content).encode())
+
+    def hear(self) -> Job:
+        """Take in what the process has said; return the job that it is about."""
+        with self._process_alive():
+            head, _, pixels = self.connection.recv_bytes().partition(b'\n')
+        job = self._job
+        assert job
+        kind, content = json.loads(head)
+        if kind == 'result':
+            size, result = content
+            job.result = result_from_json(result, self._results.get(size))
+        elif kind == 'seen':
+            job.seen = _seen(content, pixels)
+        else:
+            job.question = _Question(kind, _seen(content, pixels))
+        return job
 
     @contextmanager
     def _process_alive(self) -> Iterator[None]:
@@ -300,7 +337,7 @@ class _Asking:
         return [face_with(face) for face in self._ask('update', seen)]
 
     def _ask(self, kind: str, seen: Seen) -> Any:
-        # The answer may wait for an earlier frame, which the other conversation may have.
+        # The answer may wait for an earlier frame, which another conversation may have.
         self._working.release()
         try:
             _send_seen(self._connection, kind, seen)
@@ -309,7 +346,7 @@ class _Asking:
             self._working.acquire()
 
 
-def _serve(work: Work, connections: list[Connection], paths: list[Path]) -> None:
+def _serve(work: Work, ends: list[_End]) -> None:
     """Work on frames until the parent process hangs up: the main function of a process."""
     # The terminal sends it to all processes; it is for the parent to end the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -317,32 +354,29 @@ def _serve(work: Work, connections: list[Connection], paths: list[Path]) -> None
     try:
         worker = FrameWorker(work)
     except DeidError as error:
-        connections[0].send_bytes(json.dumps(['error', str(error)]).encode())
+        ends[0].connection.send_bytes(json.dumps(['error', str(error)]).encode())
         return
-    connections[0].send_bytes(json.dumps(['ready', worker.provenance]).encode())
+    ends[0].connection.send_bytes(json.dumps(['ready', worker.provenance]).encode())
     working = threading.Lock()
-    threads = [threading.Thread(target=_listen, args=(worker, connection, Slot(path), working))
-               for connection, path in zip(connections, paths, strict=True)]
+    threads = [threading.Thread(target=_converse, args=(worker, end, working)) for end in ends]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
 
 
-def _listen(worker: FrameWorker, connection: Connection, slot: Slot, working: threading.Lock
-            ) -> None:
+def _converse(worker: FrameWorker, end: _End, working: threading.Lock) -> None:
     """Hold one conversation."""
     # However it ends, the parent must not wait for an answer that never comes.
-    with connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+    with end.connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
-            _answer(worker, connection, slot, working)
+            _answer(worker, end, working)
 
 
-def _answer(worker: FrameWorker, connection: Connection, slot: Slot, working: threading.Lock
-            ) -> None:
+def _answer(worker: FrameWorker, end: _End, working: threading.Lock) -> None:
     size, kind, time, only_look, faces, wants_thumbnail, is_tracked = json.loads(
-        connection.recv_bytes())
-    task = Task(Kind(*kind), slot.get(size), time, only_look,
+        end.connection.recv_bytes())
+    task = Task(Kind(*kind), end.frames.get(size), time, only_look,
                 None if faces is None else [face_with(face) for face in faces],
                 wants_thumbnail)
     seen = None
@@ -350,32 +384,36 @@ def _answer(worker: FrameWorker, connection: Connection, slot: Slot, working: th
         if task.only_look:
             seen, result = worker.look(task)
         else:
-            follower: Follower | None = _Asking(connection, working) if is_tracked else None
+            follower: Follower | None = _Asking(end.connection, working) if is_tracked else None
             result = worker.treat(task, follower)
+        size = end.results.put(*result.data)
     if seen:
-        _send_seen(connection, 'seen', seen)
-    connection.send_bytes(json.dumps(
-        ['result', [slot.put(result.data), result_to_json(result)]]).encode())
+        _send_seen(end.connection, 'seen', seen)
+    end.connection.send_bytes(json.dumps(['result', [size, result_to_json(result)]]).encode())
 
 
 def _send_seen(connection: Connection, kind: str, seen: Seen) -> None:
+    """Send a line of JSON, and the pixels of the view behind it."""
     faces = None if seen.faces is None else [face_state(face) for face in seen.faces]
-    connection.send_bytes(json.dumps([kind, [
-        seen.seconds, faces, seen.view.gray.shape, seen.view.width, seen.view.height]]).encode())
-    connection.send_bytes(view_to_bytes(seen.view))
+    head = json.dumps([kind, [
+        seen.seconds, faces, seen.view.gray.shape, seen.view.width, seen.view.height]])
+    connection.send_bytes(head.encode() + b'\n' + view_to_bytes(seen.view))
+
+
+def _seen(content: Sequence[Any], pixels: bytes) -> Seen:
+    seconds, faces, shape, width, height = content
+    return Seen(seconds, view_from_bytes(pixels, shape, width, height),
+                None if faces is None else [face_with(face) for face in faces])
 
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let the networks of this process, and of those begun here, use one thread each."""
+    """Let the networks that are loaded here, or in processes begun here, use one thread each."""
     before = {name: os.environ.get(name) for name in _THREADS}
-    threads = cv2.getNumThreads()
     os.environ.update(dict.fromkeys(_THREADS, '1'))
-    cv2.setNumThreads(1)
     try:
         yield
     finally:
-        cv2.setNumThreads(threads)
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

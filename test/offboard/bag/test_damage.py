@@ -10,11 +10,22 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recordings import Entry, Maker, drive, picture, write_mcap, write_ros1, write_rosbag2
+from recordings import (
+    START,
+    Entry,
+    Maker,
+    drive,
+    picture,
+    write_mcap,
+    write_ros1,
+    write_rosbag2,
+)
 from rosbags.highlevel import AnyReader
+from rosbags.rosbag2 import CompressionMode
 
 from deid_ros.offboard.bag.errors import BagError
 from deid_ros.offboard.bag.reading import open_recording
@@ -32,7 +43,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
 def check_failed(out: Path) -> None:
     assert not out.exists()
     left = out.with_name(out.name + '.unfinished')
-    assert not (left / 'metadata.yaml').exists()
+    assert not list(left.rglob('metadata.yaml'))
     assert not list(out.parent.glob('*deid_report*'))
 
 
@@ -129,6 +140,36 @@ def test_a_message_that_is_no_image_is_withheld(tmp_path: Path, anonymize: Anony
     assert report['anonymized']['/camera/image_raw']['withheld'] == 1
 
 
+def broken_frame_id(maker: Maker) -> Entry:
+    """A header whose text is no text."""
+    image = maker.image(START, picture(0))
+    return Entry('/camera/image_raw', 'sensor_msgs/msg/Image', START,
+                 image.__class__(**{**vars(image), 'header': maker.header(START, 'caméra')}))
+
+
+@pytest.mark.parametrize('options', [[], ['--bridge-gaps'], ['--jobs', '2']])
+def test_a_header_that_cannot_be_read_withholds_the_frame(
+        options: list[str], tmp_path: Path, anonymize: Anonymize) -> None:
+    bag = write_rosbag2(tmp_path / 'bag', [broken_frame_id(Maker())], 'sqlite3')
+    file = next(bag.glob('*.db3'))
+    file.write_bytes(file.read_bytes().replace('caméra'.encode(), b'cam\xff\xfera'))
+    assert anonymize(bag, tmp_path / 'out', *options) == 0
+    report = json.loads((tmp_path / 'out/deid_report.json').read_text())
+    assert report['anonymized']['/camera/image_raw']['withheld'] == 1
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_nothing_is_left_of_an_unpacked_file(storage: str, tmp_path: Path,
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path / 'temporary'))
+    (tmp_path / 'temporary').mkdir()
+    bag = write_rosbag2(tmp_path / 'bag', list(drive(Maker())), storage, CompressionMode.FILE)
+    with open_recording(bag) as recording:
+        assert [path for path in (tmp_path / 'temporary').rglob('*') if path.is_file()] == []
+        assert len(list(recording.items())) == 42
+        assert len(list(recording.items())) == 42
+
+
 LIMITED = '''
 import resource, signal, sys
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -138,12 +179,23 @@ sys.exit(main(sys.argv[1:]))
 '''
 
 
-@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def write_video(path: Path) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 25, (96, 64))
+    for number in range(120):
+        writer.write(picture(number))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3', 'video'])
 def test_no_room_left(storage: str, tmp_path: Path) -> None:
-    bag = write_rosbag2(tmp_path / 'bag', list(drive(Maker())))
-    out = tmp_path / 'out'
-    command = [str(bag), str(out), '--storage', storage, '--jobs', '1', '-p',
-               'detector.type:=dlib_hog', '-p', 'deid.method:=blur']
+    if storage == 'video':
+        source, out, options = write_video(tmp_path / 'in.avi'), tmp_path / 'out.avi', []
+    else:
+        source, out = write_rosbag2(tmp_path / 'bag', list(drive(Maker()))), tmp_path / 'out'
+        options = ['--storage', storage]
+    command = [str(source), str(out), *options, '--jobs', '1', '-p', 'detector.type:=dlib_hog',
+               '-p', 'deid.method:=blur']
     limited = subprocess.run([sys.executable, '-c', LIMITED, *command], text=True,
                              stderr=subprocess.PIPE, env={**os.environ})
     assert limited.returncode == 1

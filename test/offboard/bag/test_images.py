@@ -34,6 +34,7 @@ def test_a_folder_of_images(tmp_path: Path, anonymize: Anonymize) -> None:
         cv2.imwrite(str(folder / name), picture(number))
     (folder / 'notes.txt').write_text('who is who')
     (folder / 'broken.png').write_bytes(b'no image')
+    (folder / 'empty.bmp').write_bytes(b'')
     assert anonymize(folder, tmp_path / 'out') == 0
     for name in names:
         before, after = cv2.imread(str(folder / name)), cv2.imread(str(tmp_path / 'out' / name))
@@ -44,6 +45,7 @@ def test_a_folder_of_images(tmp_path: Path, anonymize: Anonymize) -> None:
     report = json.loads((tmp_path / 'out/deid_report.json').read_text())
     assert [entry['name'] for entry in report['left_out']] == ['file notes.txt']
     assert report['anonymized']['*.png']['withheld'] == 1
+    assert report['anonymized']['*.bmp']['withheld'] == 1
 
 
 @pytest.mark.parametrize('options', [[], ['--bridge-gaps']])

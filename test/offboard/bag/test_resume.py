@@ -8,14 +8,13 @@ import random
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bag_command import anonymize_in_small_steps
 from recordings import Maker, drive, write_mcap, write_ros1, write_rosbag2
 from rosbags.highlevel import AnyReader
-
-from deid_ros.offboard.bag.tool import JOURNAL_FILE
 
 Anonymize = Callable[..., int]
 # Seconds after which a process is taken to hang.
@@ -24,8 +23,7 @@ _PATIENCE = 120
 
 def files(path: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes()} if path.is_file() else {
-        file.name: file.read_bytes() for file in path.iterdir()
-        if file.name != JOURNAL_FILE}  # Deleted last of all.
+        file.name: file.read_bytes() for file in path.iterdir()}
 
 
 class Runner:
@@ -150,3 +148,26 @@ def test_other_folders_are_not_gone_on_with(tmp_path: Path, anonymize: Anonymize
 def test_there_need_be_nothing_to_go_on_with(tmp_path: Path, anonymize: Anonymize) -> None:
     bag = write_mcap(tmp_path / 'in.mcap', list(drive(Maker())))
     assert anonymize(bag, tmp_path / 'out', '--resume') == 0
+
+
+@pytest.mark.parametrize('options', [[], ['--bridge-gaps']], ids=['', 'bridging gaps'])
+def test_what_is_only_needed_to_go_on_never_gets_into_the_result(
+        options: list[str], tmp_path: Path, anonymize: Anonymize, monkeypatch: pytest.MonkeyPatch
+        ) -> None:
+    """There are small copies of original frames among it."""
+    bag = write_mcap(tmp_path / 'in.mcap', list(drive(Maker())))
+    out = tmp_path / 'out'
+
+    def killed(folder: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr('deid_ros.offboard.bag.tool.shutil', SimpleNamespace(rmtree=killed))
+        assert anonymize(bag, out, *options) == 1
+    names = ['deid_report.html', 'deid_report.json', 'metadata.yaml', 'out_0.mcap']
+    assert sorted(path.name for path in out.iterdir()) == names
+    before = files(out.rename(tmp_path / 'before'))
+    # What is left can be gone on with, even though the result is elsewhere.
+    assert anonymize(bag, out, '--resume', *options) == 0
+    assert files(out) == before
+    assert not (tmp_path / 'out.unfinished').exists()

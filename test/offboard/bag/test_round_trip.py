@@ -19,6 +19,7 @@ from recordings import (
     QOS,
     Maker,
     drive,
+    write_lz4,
     write_mcap,
     write_ros1,
     write_rosbag2,
@@ -62,6 +63,10 @@ SOURCES: dict[str, Callable[[Path], Path]] = {
         folder / 'bag', list(drive(Maker())), 'mcap', CompressionMode.FILE),
     'message-compressed sqlite3': lambda folder: write_rosbag2(
         folder / 'bag', list(drive(Maker())), 'sqlite3', CompressionMode.MESSAGE),
+    'sqlite3 whose file is compressed by lz4, without a reader': lambda folder: write_lz4(
+        folder / 'bag', list(drive(Maker())), 'file'),
+    'sqlite3 whose messages are compressed by lz4, without a reader': lambda folder: write_lz4(
+        folder / 'bag', list(drive(Maker())), 'message'),
 }
 TARGETS = {
     'mcap': [], 'mcap, lz4': ['--compression', 'lz4'], 'mcap, zstd': ['--compression', 'zstd'],

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import mcap.writer
 import numpy as np
 import pytest
+from mcap.records import Attachment
 from recordings import (
     CUSTOM_TYPE,
     START,
@@ -33,6 +35,7 @@ from deid_ros.offboard.bag.selection import (
     LEAVE_OUT,
     Rules,
     decide,
+    is_picture,
     picture_in,
 )
 
@@ -52,13 +55,16 @@ PICTURES = {
     'acme_msgs/msg/Jpeg': 'byte[] content',
     'acme_msgs/msg/Event': 'string name\nuint8[] snapshot_image',
     'acme_msgs/msg/Blob': 'string mime_type\nuint8[] blob',
+    'acme_msgs/msg/Numbered': 'uint8 JPEG=1\nuint8 encoding\nuint8[] bytes',
+    'acme_msgs/msg/Sized': 'uint16 image_width\nuint16 image_height\nuint16[] values',
     'acme_msgs/msg/Unknown': 'acme_msgs/Missing what',
 }
 HARMLESS = {
     CUSTOM_TYPE: 'std_msgs/Header header\nuint64 count\nfloat32[3] levels\nstring[] notes',
     'acme_msgs/msg/Lidar': 'sensor_msgs/PointCloud2 cloud\nnav_msgs/OccupancyGrid map',
     'acme_msgs/msg/Size': 'uint32 width\nuint32 height\nfloat64[9] k',
-    'acme_msgs/msg/Serial': 'uint8[] payload',
+    'acme_msgs/msg/Serial': 'uint8[] payload\nstring information',
+    'acme_msgs/msg/Truck': 'float32 lane_width\nfloat32 truck_height\nfloat32[] ranges',
 }
 
 
@@ -170,6 +176,29 @@ def test_what_is_left_out_is_named(bag: Path, tmp_path: Path, anonymize: Anonymi
     with AnyReader([tmp_path / 'out']) as reader:
         assert not names & set(reader.topics)
         assert '/depth' in reader.topics
+
+
+@pytest.mark.parametrize(('content', 'action'), [
+    (b'$GPGGA,123519', COPY), (cv2.imencode('.jpg', picture(0))[1].tobytes(), LEAVE_OUT),
+    (b'12 bytes of head' + cv2.imencode('.png', picture(0))[1].tobytes(), LEAVE_OUT),
+    (b'\0\0\0\x01\x67\x42\0\x1f', LEAVE_OUT)], ids=['text', 'jpeg', 'png', 'h264'])
+def test_bytes_that_look_like_a_picture(content: bytes, action: str, tmp_path: Path,
+                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    maker, name = Maker(), 'acme_msgs/msg/Serial'
+    maker.store.register(get_types_from_msg(HARMLESS[name], name))
+    monkeypatch.setattr('recordings.Maker', lambda: maker)
+    message = maker.make(name, payload=np.frombuffer(content, np.uint8), information='')
+    bag = write_rosbag2(tmp_path / 'bytes', [Entry('/serial', name, START, message)])
+    assert actions(bag) == {'/serial': action}
+
+
+@pytest.mark.parametrize(('name', 'kind', 'data', 'expected'), [
+    ('log.txt', 'text/plain', b'all quiet', False), ('a.bin', '', b'PK\x03\x04', True),
+    ('flight.mcap', '', b'', True), ('a', '', b'\0\0\0\x18ftypmp42', True),
+    ('a', 'Image/JPEG', b'', True), ('calibration.yaml', '', b'camera: 1', False)])
+def test_attachments_in_which_a_picture_may_be(name: str, kind: str, data: bytes, expected: bool
+                                               ) -> None:
+    assert is_picture(Attachment(0, 0, name, kind, data)) is expected
 
 
 def test_pictures_among_attachments_are_left_out(tmp_path: Path, anonymize: Anonymize) -> None:

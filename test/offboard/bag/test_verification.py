@@ -110,6 +110,18 @@ def test_a_treatment_that_brings_the_original_back_withholds_the_frame(
         assert list(reader.messages()) == []
 
 
+def test_a_frame_that_cannot_be_verified_is_masked_where_that_is_wanted(
+        bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr('deid_ros.core.parameters.make_anonymizer',
+                        lambda *arguments: ActingAnonymizer(to_and_fro))
+    main([str(bag), str(tmp_path / 'out'), *VERIFY, '-p', 'on_failure:=mask_frame'])
+    report = json.loads((tmp_path / 'out' / 'deid_report.json').read_text())
+    assert report['anonymized'][TOPIC]['masked'] == 1
+    with AnyReader([tmp_path / 'out']) as reader:
+        (connection, _, data), = reader.messages()
+        assert not reader.deserialize(data, connection.msgtype).data.any()  # type: ignore
+
+
 def test_a_face_that_is_found_only_afterwards_is_treated(
         bag: Path, portrait: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class SecondLook(FakeDetector):

@@ -71,11 +71,11 @@ def test_a_process_that_is_killed_is_told() -> None:
     work = Work(read_parameters(None, FAST))
     with Workers(work, 2) as workers:
         task = Task(Kind(IMAGE, CDR), serialized(0))
-        assert workers.submit(task, None).result()[1].status == 'published'
+        assert workers.result(workers.submit(task)).status == 'published'
         for process in workers._processes:
             process.kill()
         with pytest.raises(BagError, match='worker process ended'):
-            workers.submit(task, None).result(timeout=20)
+            workers.result(workers.submit(task))
 
 
 @pytest.mark.parametrize('jobs', [1, 2])
@@ -85,14 +85,20 @@ def test_what_is_missing_is_told(jobs: int) -> None:
         Workers(work, jobs)
 
 
-def test_frames_that_fail_do_not_keep_others_waiting() -> None:
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_frames_that_fail_do_not_keep_others_waiting(jobs: int) -> None:
     values = read_parameters(None, FAST)
-    with Workers(Work(values), 2) as workers:
+    with Workers(Work(values), jobs) as workers:
         camera = Camera(values)
-        futures = [workers.submit(Task(Kind(IMAGE, CDR), serialized(number) if number % 3
-                                       else b'nonsense'), camera.ticket())
-                   for number in range(9)]
-        statuses = [future.result(timeout=20)[1].status for future in futures]
+        statuses = []
+        for number in range(0, 9, workers.capacity):
+            pending = [workers.submit(Task(Kind(IMAGE, CDR), serialized(each) if each % 3
+                                           else b'nonsense'), camera)
+                       for each in range(number, min(9, number + workers.capacity))]
+            for job in pending:
+                statuses.append(workers.result(job).status)
+                assert job.state
+                workers.release(job)
     assert statuses == ['withheld', 'published', 'published'] * 3
 
 
