@@ -273,12 +273,13 @@ class _Context:
         if fault == 'does not start':
             return False
         faces = self._memory(addresses['faces'], self._shapes['faces'])
-        alpha = (self._memory(addresses['alpha'], (1, 1)) if 'alpha' in addresses else None)
+        control = (self._memory(addresses['control'], self._shapes['control'])
+                   if 'control' in addresses else None)
         self.fakes.batches.append(len(faces))
         with torch.no_grad():
             result = self.engine.fakes.modules[self.engine.facts['module']](
                 torch.from_numpy(faces.copy()),
-                None if alpha is None else torch.from_numpy(alpha.copy())).numpy()
+                None if control is None else torch.from_numpy(control.copy())).numpy()
         if fault == 'NaN':
             result = np.full_like(result, np.nan)
         if fault == 'wrong faces':

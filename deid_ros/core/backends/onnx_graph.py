@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from deid_ros.core.deidentification.chain import Chain, RuntimeShift
+from deid_ros.core.deidentification.chain import SYNTHETIC, Chain, RuntimeShift
 from deid_ros.core.deidentification.networks import FACE_SIZE, GRID
 from deid_ros.core.deidentification.weights import Network
 
@@ -53,6 +53,8 @@ class _Graph:
                                    pads=[1, 1, 1, 1]))
             elif kind == 'relu':
                 value = self.node('Relu', value)
+            elif kind == 'tanh':
+                value = self.node('Tanh', value)
             elif kind == 'pool':
                 value = self.node('MaxPool', value, kernel_shape=[2, 2], strides=[2, 2])
             elif kind == 'upsample':
@@ -88,14 +90,18 @@ class _Graph:
             return self.cell_aims(latents, shift)
         flat = self.node('Flatten', latents)
         if shift.kind == 'cluster':
-            chosen = self.node('ArgMin', self.distances(flat, centres), axis=1, keepdims=0)
-        else:
-            near = self.nearest(flat, centres, shift.n)
-            from_mean = np.square(centres - shift.arrays['mean']).sum(axis=1)
-            best = self.node('ArgMin', self.node('Gather', self.constant(from_mean), near), axis=1)
-            chosen = self.node('Squeeze', self.node('GatherElements', near, best, axis=1),
-                               self.constant(np.array([1], np.int64)))
+            return self.nearest_centres(flat, centres)
+        near = self.nearest(flat, centres, shift.n)
+        from_mean = np.square(centres - shift.arrays['mean']).sum(axis=1)
+        best = self.node('ArgMin', self.node('Gather', self.constant(from_mean), near), axis=1)
+        chosen = self.node('Squeeze', self.node('GatherElements', near, best, axis=1),
+                           self.constant(np.array([1], np.int64)))
         return self.node('Gather', self.constant(centres), chosen)
+
+    def nearest_centres(self, latents: str, centres: np.ndarray) -> str:
+        """Return the (N, D) centres that are nearest to (N, D) latents."""
+        return self.node('Gather', self.constant(centres), self.node(
+            'ArgMin', self.distances(latents, centres), axis=1, keepdims=0))
 
     def cell_aims(self, latents: str, shift: RuntimeShift) -> str:
         cells, _, channels = shift.arrays['centres'].shape
@@ -115,7 +121,8 @@ def build_model(chain: Chain) -> onnx.ModelProto:
     """Return the model of a chain.
 
     Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at
-    run time, `alpha`, a float32 scalar. Output: `result`, as `faces`.
+    run time, `alpha`, (1, 1) float32, or, where it has synthetic identities, `offsets`, (N, D)
+    float32: α times the chosen ones. Output: `result`, as `faces`.
     """
     graph = _Graph()
     side = FACE_SIZE
@@ -132,8 +139,14 @@ def build_model(chain: Chain) -> onnx.ModelProto:
     if chain.color:
         shape.append(3)
     inputs = [helper.make_tensor_value_info('faces', TensorProto.FLOAT, shape)]
-    if chain.shift is not None:
-        inputs.append(helper.make_tensor_value_info('alpha', TensorProto.FLOAT, []))
+    if chain.shift is not None and chain.shift.kind == SYNTHETIC:
+        inputs.append(helper.make_tensor_value_info(
+            'offsets', TensorProto.FLOAT, ['N', chain.shift.control_size]))
+        if 'centres' in chain.shift.arrays:
+            value = graph.nearest_centres(value, chain.shift.arrays['centres'])
+        value = graph.node('Add', value, 'offsets')
+    elif chain.shift is not None:
+        inputs.append(helper.make_tensor_value_info('alpha', TensorProto.FLOAT, [1, 1]))
         aims = graph.aims(value, chain.shift)
         convolutions = [layer for layer in chain.networks[0].layers if layer[0] == 'conv']
         if convolutions:

@@ -3,7 +3,7 @@
 """The chain in ONNX Runtime, the quickest on CPUs."""
 
 import os
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 import onnxruntime
@@ -15,7 +15,7 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import network_threads
 
 #: Part of the names of cached models: raised when the way they are made changes.
-_FORMAT = 1
+_FORMAT = 2
 _PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 
 
@@ -50,7 +50,7 @@ class OnnxRuntimeBackend(Backend):
     def __init__(self, chain: Chain, device: str = 'cpu') -> None:
         super().__init__(chain)
         self.device = device
-        self._shifts = chain.shift is not None
+        self._control_name = 'offsets' if self.identity_count else 'alpha'
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = network_threads()
         provider = _PROVIDERS[device]
@@ -62,8 +62,8 @@ class OnnxRuntimeBackend(Backend):
             raise ConfigurationError('ONNX Runtime cannot use {}: {} does not start'.format(
                 device, provider))
 
-    def _infer(self, faces: np.ndarray) -> np.ndarray:
+    def _infer(self, faces: np.ndarray, control: Optional[np.ndarray]) -> np.ndarray:
         inputs = {'faces': np.ascontiguousarray(faces)}
-        if self._shifts:
-            inputs['alpha'] = np.array(self.alpha, np.float32)
+        if control is not None:
+            inputs[self._control_name] = control
         return self._session.run(['result'], inputs)[0]

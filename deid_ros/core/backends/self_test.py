@@ -7,7 +7,7 @@ and to give rubbish. So each is compared, at each start, with a plain backend on
 """
 
 import logging
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -76,13 +76,21 @@ def _both(backend: Backend, reference: Backend, faces: np.ndarray, alpha: float
     default = backend.alpha
     backend.alpha = reference.alpha = alpha
     try:
-        found = np.concatenate([backend.run(faces), backend.run(faces[:1])])
+        identities = _identities(backend, len(faces))
+        found = np.concatenate([
+            backend.run(faces, identities),
+            backend.run(faces[:1], None if identities is None else identities[:1])])
     except AnonymizationError as error:
         raise ConfigurationError('the engine fails its self-test: {}'.format(error)) from error
     finally:
         backend.alpha = default
-    expected = reference.run(faces)
+    expected = reference.run(faces, identities)
     return found, np.concatenate([expected, expected[:1]])
+
+
+def _identities(backend: Backend, count: int) -> Optional[np.ndarray]:
+    """Return an identity for each face, another one for each as far as there are that many."""
+    return np.arange(count) % backend.identity_count if backend.identity_count else None
 
 
 def _reference(chain: Chain) -> Backend:

@@ -4,7 +4,7 @@
 
 import logging
 import threading
-from typing import Any, List
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import tensorrt as trt
@@ -22,11 +22,12 @@ from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.backends.progress import announced
 from deid_ros.core.backends.self_test import self_test
 from deid_ros.core.backends.tensorrt_engine import (
-    ALPHA,
+    CONTROL,
     FACES,
     RESULT,
     TensorRtLog,
     build_engine,
+    control_shape,
     face_shape,
     typical_batch,
 )
@@ -99,12 +100,16 @@ class TensorRtBackend(Backend):
         self.note = '{} on {}; {}'.format(self._precision, self._key.device,
                                           self_test(self, self._chain, self._precision))
 
-    def _infer(self, faces: np.ndarray) -> np.ndarray:
+    def _infer(self, faces: np.ndarray, control: Optional[np.ndarray]) -> np.ndarray:
         if not hasattr(self._executions, 'own'):
             self._executions.own = _Execution(self._engine, self._chain, self._max_batch)
         execution = self._executions.own
-        parts = [execution.run(faces[first:first + self._max_batch], self.alpha)
-                 for first in range(0, len(faces), self._max_batch)]
+        parts = []
+        for first in range(0, len(faces), self._max_batch):
+            part = slice(first, first + self._max_batch)
+            # Each face has a row of its own, or all have the one of α.
+            parts.append(execution.run(faces[part], control[part] if control is not None
+                                       and self.identity_count else control))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
@@ -122,9 +127,9 @@ class _Execution:
         self._host_faces, self._host_result = cuda.host_buffer(shape), cuda.host_buffer(shape)
         self._device = {FACES: cuda.device_buffer(shape), RESULT: cuda.device_buffer(shape)}
         if chain.shift is not None:
-            self._device[ALPHA] = cuda.device_buffer([1, 1])
+            self._device[CONTROL] = cuda.device_buffer(control_shape(chain, max_batch))
 
-    def run(self, faces: np.ndarray, alpha: float) -> np.ndarray:
+    def run(self, faces: np.ndarray, control: Optional[np.ndarray]) -> np.ndarray:
         """Return the new faces of one batch, in memory of their own."""
         count = len(faces)
         self._host_faces.numpy()[:count] = faces
@@ -132,21 +137,24 @@ class _Execution:
             self._device[FACES][:count].copy_(self._host_faces[:count], non_blocking=True)
             # What the engine does not write is no face, and above all not one of another frame.
             self._device[RESULT][:count].fill_(float('nan'))
-            if ALPHA in self._device:
-                self._device[ALPHA].fill_(alpha)
-            self._enqueue([count] + self._face)
+            shapes = {FACES: [count] + self._face}
+            if control is not None:
+                shapes[CONTROL] = list(control.shape)
+                self._device[CONTROL][:len(control)].copy_(torch.from_numpy(control))
+            self._enqueue(shapes)
             self._host_result[:count].copy_(self._device[RESULT][:count], non_blocking=True)
             self._stream.synchronize()
         return self._host_result.numpy()[:count].copy()
 
-    def _enqueue(self, shape: List[int]) -> None:
+    def _enqueue(self, shapes: Dict[str, List[int]]) -> None:
         """Run the engine on what lies on the device.
+
+        :param shapes: of each input.
 
         :raises AnonymizationError: the engine takes no such batch or gives another one, or does not
             start.
         """
         context = self._context
-        shapes = {FACES: shape, ALPHA: [1, 1]}
         if hasattr(context, 'execute_async_v3'):  # TensorRT 8.5 and later
             accepted = all(context.set_input_shape(name, shapes[name])
                            for name in self._device if name != RESULT)
@@ -158,9 +166,9 @@ class _Execution:
             accepted = all(context.set_binding_shape(indices[name], shapes[name])
                            for name in self._device if name != RESULT)
             given = tuple(context.get_binding_shape(indices[RESULT]))
-        if not accepted or given != tuple(shape):
+        if not accepted or given != tuple(shapes[FACES]):
             raise AnonymizationError('the engine gives {} for faces of {}'.format(
-                given, tuple(shape)))
+                given, tuple(shapes[FACES])))
         if hasattr(context, 'execute_async_v3'):
             started = context.execute_async_v3(self._stream.cuda_stream)
         else:

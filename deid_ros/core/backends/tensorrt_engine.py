@@ -12,6 +12,7 @@ engine.
 import logging
 from typing import Any, Dict, List
 
+import numpy as np
 import tensorrt as trt
 import torch
 import torch2trt
@@ -25,7 +26,7 @@ from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.nobody import faces_of_nobody
 from deid_ros.core.errors import ConfigurationError
 
-FACES, ALPHA, RESULT = 'faces', 'alpha', 'result'
+FACES, CONTROL, RESULT = 'faces', 'control', 'result'
 
 # What a chain's layers may use while they are tried out and run. They need a few MiB.
 _WORKSPACE = 64 << 20
@@ -61,11 +62,26 @@ def face_shape(color: bool) -> List[int]:
     return [FACE_SIZE, FACE_SIZE] + ([3] if color else [])
 
 
+def control_shape(chain: Chain, batch: int) -> List[int]:
+    """Return the shape of what steers the shift of so many faces, see `Backend._infer`."""
+    size = chain.shift.control_size if chain.shift is not None else 0
+    return [batch, size] if size else [1, 1]
+
+
+def _typical_control(chain: Chain, batch: int) -> torch.Tensor:
+    assert chain.shift is not None
+    identities = chain.shift.identities
+    if identities is None:
+        return torch.full((1, 1), chain.alpha, device=cuda.DEVICE)
+    return torch.from_numpy(np.float32(chain.alpha) * np.resize(
+        identities, (batch, identities.shape[1]))).to(cuda.DEVICE)
+
+
 def build_engine(chain: Chain, precision: str, max_batch: int) -> bytes:
     """Return a new engine, serialized. Takes seconds on a desktop, minutes on a Jetson.
 
     Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at
-    run time, `alpha`, (1, 1) float32. Output: `result`, as `faces`. N is 1 to `max_batch`. What
+    run time, `control`, float32, see `Backend._infer`. Output: `result`, as `faces`. N is 1 to `max_batch`. What
     goes in and comes out is fp32 in any precision.
 
     :raises ConfigurationError: the device or this TensorRT cannot do the precision, or no engine
@@ -81,18 +97,21 @@ def build_engine(chain: Chain, precision: str, max_batch: int) -> bytes:
     module = ChainModule(chain).eval().to(cuda.DEVICE)
     # Two faces, so that no layer takes the batch for a dimension of 1 that it may drop.
     inputs = _inputs(chain, torch.zeros([2] + face_shape(chain.color), device=cuda.DEVICE))
+    per_face = chain.shift is not None and chain.shift.identities is not None
     with torch.no_grad(), torch2trt.ConversionContext(
             network, torch2trt_kwargs=_settings(module, precision), builder_config=config,
             logger=log) as context:
-        context.add_inputs(list(inputs.values()), list(inputs), [[0], []][:len(inputs)])
-        result = module(inputs[FACES], inputs.get(ALPHA))
+        context.add_inputs(list(inputs.values()), list(inputs),
+                           [[0], [0] if per_face else []][:len(inputs)])
+        result = module(inputs[FACES], inputs.get(CONTROL))
         context.mark_outputs([result], [RESULT])
 
     profile = builder.create_optimization_profile()
     face = face_shape(chain.color)
     profile.set_shape(FACES, [1] + face, [typical_batch(max_batch)] + face, [max_batch] + face)
-    if ALPHA in inputs:
-        profile.set_shape(ALPHA, [1, 1], [1, 1], [1, 1])
+    if CONTROL in inputs:
+        profile.set_shape(CONTROL, *(control_shape(chain, batch) for batch
+                                     in (1, typical_batch(max_batch), max_batch)))
     config.add_optimization_profile(profile)
     if precision == 'int8':
         config.int8_calibrator = _calibrator(chain, typical_batch(max_batch))
@@ -107,7 +126,7 @@ def build_engine(chain: Chain, precision: str, max_batch: int) -> bytes:
 def _inputs(chain: Chain, faces: torch.Tensor) -> Dict[str, torch.Tensor]:
     inputs = {FACES: faces}
     if chain.shift is not None:  # TensorRT takes an input that nothing reads for a mistake.
-        inputs[ALPHA] = torch.full((1, 1), chain.alpha, device=cuda.DEVICE)
+        inputs[CONTROL] = _typical_control(chain, len(faces))
     return inputs
 
 

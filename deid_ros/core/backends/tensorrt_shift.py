@@ -14,6 +14,7 @@ import numpy as np
 import tensorrt as trt
 from torch2trt import tensorrt_converter
 
+from deid_ros.core.deidentification.chain import SYNTHETIC
 from deid_ros.core.errors import ConfigurationError
 
 # TensorRT names an axis by a bit.
@@ -93,10 +94,16 @@ class _Layers:
 @tensorrt_converter('deid_ros.core.backends.torch_backend.ShiftModule.forward')
 def convert_shift(ctx: Any) -> None:
     """Add the layers of one `ShiftModule`; torch2trt calls it while it traces a chain."""
-    module, latents, alpha = ctx.method_args
+    module, latents, control = ctx.method_args
     layers = _Layers(ctx.network)
     values = latents._trt
-    centres = module.centres.detach().cpu().numpy()
+    centres = module.centres.detach().cpu().numpy() if module.has_centres else None
+    if module.kind == SYNTHETIC:
+        if centres is not None:
+            values = layers.rows(centres, layers.nearest(values, centres, 1))
+        ctx.method_return._trt = layers.combined(values, trt.ElementWiseOperation.SUM,
+                                                 control._trt)
+        return
     flat = values if latents.dim() == 2 else layers.reshaped(values, (0, -1))
     if module.kind == 'cell':
         aims = layers.cell_aims(values, centres, module.n)
@@ -113,7 +120,7 @@ def convert_shift(ctx: Any) -> None:
     if latents.dim() == 4:
         # Spelled out from the layers' facts, as is every shape that depends on no batch.
         aims = layers.reshaped(aims, (0,) + tuple(int(side) for side in latents.size()[1:]))
-    strength = layers.reshaped(alpha._trt, (1,) * latents.dim())
+    strength = layers.reshaped(control._trt, (1,) * latents.dim())
     way = layers.combined(aims, trt.ElementWiseOperation.SUB, values)
     step = layers.combined(way, trt.ElementWiseOperation.PROD, strength)
     ctx.method_return._trt = layers.combined(values, trt.ElementWiseOperation.SUM, step)

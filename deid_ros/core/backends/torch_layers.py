@@ -31,7 +31,8 @@ def _module(layer: Layer) -> nn.Module:
         return nn.Upsample(scale_factor=2, mode='nearest')
     if kind == 'pool':
         return nn.MaxPool2d(kernel_size=2, stride=2)
-    simple = {'flatten': nn.Flatten, 'unflatten': Unflatten, 'dense': nn.Linear, 'relu': nn.ReLU}
+    simple = {'flatten': nn.Flatten, 'unflatten': Unflatten, 'dense': nn.Linear, 'relu': nn.ReLU,
+              'tanh': nn.Tanh}
     return simple[str(kind)](*arguments)
 
 

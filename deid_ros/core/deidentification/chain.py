@@ -19,6 +19,8 @@ from deid_ros.core.errors import ConfigurationError
 SHIFT_APPLY = ('finetuned', 'runtime')
 #: The way that `models.json` names as the mode's own.
 AUTO = 'auto'
+#: The kind of shift that gives every face one of a gallery of synthetic identities.
+SYNTHETIC = 'synthetic'
 
 
 class RuntimeShift(NamedTuple):
@@ -27,12 +29,25 @@ class RuntimeShift(NamedTuple):
     `kind` says what a latent is drawn to:
     `cluster`, the nearest of the (K, D) `centres`;
     `neighbour`, that one of the `n` nearest centres that is nearest to the (D,) `mean`;
-    `cell`, in each of the 4 cells the `n`-th nearest of that cell's (4, K, D / 4) `centres`.
+    `cell`, in each of the 4 cells the `n`-th nearest of that cell's (4, K, D / 4) `centres`;
+    `synthetic`, x + g, with g that one of the (M, D) `identities` which was chosen for the face.
+    There, the encoder tells nothing of a face but its pose, expression and the like, and with
+    (K, D) `centres` x becomes the nearest of them first.
     """
 
     kind: str
     n: int
     arrays: Dict[str, np.ndarray]
+
+    @property
+    def identities(self) -> Optional[np.ndarray]:
+        """Return the (M, D) float32 synthetic identities; None where faces are not given any."""
+        return self.arrays['identities'] if self.kind == SYNTHETIC else None
+
+    @property
+    def control_size(self) -> int:
+        """Return D of the (N, D) offsets α g that steer the shift, or 0 where α itself does."""
+        return self.arrays['identities'].shape[1] if self.kind == SYNTHETIC else 0
 
 
 class Chain(NamedTuple):
@@ -54,11 +69,12 @@ class Chain(NamedTuple):
     hashes: Dict[str, str]
 
 
-def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = AUTO) -> Chain:
+def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = AUTO, k: int = 0) -> Chain:
     """Read the chain of one mode.
 
     :param shift_apply: one of `SHIFT_APPLY`, or `AUTO`.
-
+    :param k: for synthetic identities, how many people at least must look the same to the chain,
+        see `_indistinguishable`; 0: not asked for.
     :raises ConfigurationError: when the mode is unknown (the message lists the known ones), cannot
         be applied in the asked way, or its weights are not the ones they should be.
     """
@@ -81,11 +97,37 @@ def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = AUTO) -> C
     shift = None
     if 'shift' in variant:
         table = variant['shift']
-        shift = RuntimeShift(table['kind'], int(table['n']), store.arrays(table['table']))
+        arrays = store.arrays(table['table'])
+        if table['kind'] == SYNTHETIC:
+            arrays = _indistinguishable(arrays, k)
+        shift = RuntimeShift(table['kind'], int(table['n']), arrays)
         names.append(table['table'])
+    if k and (shift is None or shift.kind != SYNTHETIC):
+        raise ConfigurationError(
+            f'deid.k is {k}, but shift_mode {shift_mode!r} has no synthetic identities; use the '
+            f'shift_mode {SYNTHETIC!r}, or k = 0')
     hashes = {store.entries[name]['file']: store.entries[name]['sha256'] for name in names}
     content = json.dumps([mode['color'], variant, [network.layers for network in networks],
-                          list(hashes.values())], sort_keys=True)
+                          list(hashes.values())] + ([k] if k else []), sort_keys=True)
     alpha = float(variant.get('alpha', mode['alpha']))
     return Chain(f'{shift_mode}/{shift_apply}', bool(mode['color']), networks, shift, alpha,
                  hashlib.sha256(content.encode()).hexdigest(), hashes)
+
+
+def _indistinguishable(arrays: Dict[str, np.ndarray], k: int) -> Dict[str, np.ndarray]:
+    """Return the identities of a gallery and, where `k` is above 0, the centres for it.
+
+    A gallery holds centres for several k, as `centres_K`: each of them is the nearest one to faces
+    of K training people at least.
+
+    :raises ConfigurationError: there are none for a k as large.
+    """
+    chosen = {'identities': arrays['identities']}
+    if k:
+        levels = sorted(int(name.split('_')[1]) for name in arrays if name.startswith('centres_'))
+        level = next((level for level in levels if level >= k), None)
+        if level is None:
+            raise ConfigurationError(
+                f'deid.k is {k}; this gallery goes up to {max(levels, default=0)}')
+        chosen['centres'] = arrays[f'centres_{level}']
+    return chosen

@@ -19,7 +19,7 @@ GRID = 2
 
 #: A layer: its kind and what it needs. Kinds: ('flatten',) · ('unflatten', channels, side) ·
 #: ('dense', inputs, outputs) · ('conv', inputs, outputs), 3×3, zero padded to keep the size ·
-#: ('relu',) · ('pool',), 2×2 maximum, stride 2 · ('upsample',), ×2, nearest.
+#: ('relu',) · ('tanh',) · ('pool',), 2×2 maximum, stride 2 · ('upsample',), ×2, nearest.
 Layer = Tuple[Union[str, int], ...]
 Layers = List[Layer]
 
@@ -28,6 +28,9 @@ FULLY_CONNECTED_WIDTHS = ((2048,), (1024,), (512,), (1024, 768), (1024, 768, 512
                           (2048, 1024, 762, 512))
 #: Channels after each of the five convolutions that lead to 2×2×256 (section 4.3.2).
 CONVOLUTIONAL_WIDTHS = (16, 32, 96, 256, 256)
+# Channels after each of the convolutions that lead to the attributes, and values around those.
+_ATTRIBUTE_WIDTHS = (12, 24, 48, 64)
+_HIDDEN = 160
 
 
 def fully_connected_encoder(widths: Sequence[int]) -> Layers:
@@ -46,6 +49,26 @@ def fully_connected_decoder(widths: Sequence[int]) -> Layers:
     for inputs, outputs in zip(sizes, sizes[1:]):
         layers += [('dense', inputs, outputs), ('relu',)]
     return layers[:-1] + [('unflatten', 1, FACE_SIZE)]
+
+
+def attribute_network(attributes: int) -> Layers:
+    """Return the layers from a gray face to so many numbers within −1 and 1 that describe it.
+
+    Pose, expression, light and the like, but not who it is: see
+    `deid_ros.offboard.training.attributes`.
+    """
+    layers = []  # type: Layers
+    sizes = (1,) + _ATTRIBUTE_WIDTHS
+    for inputs, outputs in zip(sizes, sizes[1:]):
+        layers += [('conv', inputs, outputs), ('relu',), ('pool',)]
+    side = FACE_SIZE >> len(_ATTRIBUTE_WIDTHS)
+    return layers + [('flatten',), ('dense', sizes[-1] * side * side, _HIDDEN), ('relu',),
+                     ('dense', _HIDDEN, attributes), ('tanh',)]
+
+
+def attribute_decoder(attributes: int, latent: int) -> Layers:
+    """Return the layers from the numbers of `attribute_network` to a latent of so many values."""
+    return [('dense', attributes, _HIDDEN), ('relu',), ('dense', _HIDDEN, latent)]
 
 
 def convolutional_encoder(channels: int, widths: Sequence[int] = CONVOLUTIONAL_WIDTHS) -> Layers:

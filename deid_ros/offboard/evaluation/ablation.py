@@ -15,8 +15,9 @@ from deid_ros.core.deidentification.weights import ModelStore, Network
 from deid_ros.core.resources import sha256_of
 from deid_ros.offboard.evaluation import battery
 from deid_ros.offboard.evaluation.subjects import Ablation, Workshop
+from deid_ros.offboard.training.data import TrainingData, read_labels
 from deid_ros.offboard.training.recipe import Recipe
-from deid_ros.offboard.training.stages import TrainingData, read_labels, train
+from deid_ros.offboard.training.stages import train
 
 
 def trained_chain(ablation: Ablation, workshop: Workshop) -> Chain:

@@ -163,7 +163,7 @@ class _Encoder:
         import torch
 
         from deid_ros.core.backends.torch_layers import load_arrays, module_of
-        from deid_ros.offboard.training.stages import encode
+        from deid_ros.offboard.training.runs import encode
 
         module = module_of(self._network.layers)
         load_arrays(module, self._network.arrays)
@@ -221,7 +221,7 @@ def of_shift(shift: Shift, latents: np.ndarray, trained: np.ndarray, training: F
     if shift.mode == 'neighbour':
         return list(of_neighbour(latents, trained, shift.n, trained.mean(axis=0)))
     assert labels is not None
-    from deid_ros.offboard.training.stages import read_labels
+    from deid_ros.offboard.training.data import read_labels
 
     everyone = Faces(np.arange(len(training)), training.names, training.identities)
     data = read_labels(labels, everyone, shift.attributes)

@@ -42,7 +42,7 @@ def panels(training: Faces, workshop: Workshop) -> list[Panel]:
     from deid_ros.offboard.evaluation import battery
     from deid_ros.offboard.evaluation.latents import encoded
     from deid_ros.offboard.training import shifts
-    from deid_ros.offboard.training.stages import read_labels
+    from deid_ros.offboard.training.data import read_labels
 
     data = read_labels(workshop.training_labels, training, ('gender', 'Young', 'ethnicity'))
     young, white = data.labels['Young'] == '1', data.labels['ethnicity'] == 'white'

@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 
 from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, load_faces
+from deid_ros.offboard.training.attributes import wanted_columns
+from deid_ros.offboard.training.data import TrainingData, read_labels
 from deid_ros.offboard.training.hues import lend_hues
 from deid_ros.offboard.training.recipe import load_recipe
-from deid_ros.offboard.training.stages import TrainingData, read_labels, train
+from deid_ros.offboard.training.stages import train
 from deid_ros.offboard.training.trainer import choose_device
 
 _SEED = 0
@@ -52,7 +54,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         # Color networks start from those for luminance, and encoders from autoencoders.
         recipes = sorted((load_recipe(path) for path in options.recipes),
-                         key=lambda recipe: (recipe.stage == 'encoder', recipe.start is not None))
+                         key=lambda recipe: (recipe.stage in ('encoder', 'generator'),
+                                             recipe.start is not None))
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
         in_color = faces
@@ -60,7 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
             lenders = load_faces(options.hues, options.cache, size=CONTEXT_SIZE, context=CONTEXT)
             in_color = replace(faces, pixels=lend_hues(faces.pixels, lenders.pixels, _SEED))
         for recipe in recipes:
-            attributes = recipe.shift.attributes if recipe.shift else ()
+            attributes = (recipe.shift.attributes if recipe.shift
+                          else wanted_columns(recipe.attributes))
             if attributes and options.labels is None:
                 raise ValueError(f'the recipe {recipe.name} needs --labels')
             chosen = in_color if recipe.color else faces

@@ -14,7 +14,7 @@ import yaml
 
 from deid_ros.core.deidentification.weights import MODELS_FILE
 from deid_ros.offboard.training.recipe import load_recipe
-from deid_ros.offboard.training.stages import TABLE
+from deid_ros.offboard.training.runs import TABLE
 
 #: The file that says which modes there are and what their chains are made of.
 MODES_FILE = 'modes.yaml'

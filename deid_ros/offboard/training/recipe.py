@@ -10,8 +10,10 @@ import yaml
 
 from deid_ros.core.deidentification import networks
 
-STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener')
+STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator')
 SHIFTS = ('cluster', 'attribute', 'neighbour', 'cell')
+#: How many numbers describe a face without labels: five landmarks, and how light falls on it.
+UNLABELLED = 15
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,12 @@ class Recipe:
     :ivar family: `fully_connected` or `convolutional`, for autoencoders and their encoders.
     :ivar color: whether the networks take BGR faces, else luminance.
     :ivar widths: of the layers of the encoder.
-    :ivar base: the recipe whose autoencoder an encoder starts from.
+    :ivar base: the recipe whose autoencoder an encoder starts from, or whose attributes a generator
+        makes faces of.
     :ivar start: for color networks, the recipe of the same networks for luminance whose weights
-        they start with.
+        they start with; for a generator, the recipe whose decoder it starts with.
+    :ivar attributes: columns of the label file that a network of attributes learns besides what it
+        can be shown without labels; COLUMN=WORD where a column holds words.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
@@ -73,6 +78,7 @@ class Recipe:
     base: str | None = None
     start: str | None = None
     shift: Shift | None = None
+    attributes: tuple[str, ...] = ()
     blur: float = 2.0
     epochs: int = 60
     views: int = 1
@@ -88,8 +94,10 @@ class Recipe:
             raise ValueError(f'stage {self.stage!r} is none of {", ".join(STAGES)}')
         if self.stage == 'encoder' and (self.base is None or self.shift is None):
             raise ValueError('an encoder needs the keys base and shift')
-        if self.start is not None and not self.color:
-            raise ValueError('the key start is for color networks')
+        if self.stage == 'generator' and (self.base is None or self.start is None):
+            raise ValueError('a generator needs the keys base and start')
+        if self.start is not None and not self.color and self.stage != 'generator':
+            raise ValueError('the key start is for color networks and generators')
         if self.precision not in ('bfloat16', 'float32'):
             raise ValueError(f'precision {self.precision!r} is neither bfloat16 nor float32')
 
@@ -98,12 +106,23 @@ class Recipe:
         """Return how many channels a face has: 1 (luminance) or 3 (BGR)."""
         return 3 if self.color else 1
 
+    @property
+    def attribute_count(self) -> int:
+        """Return how many numbers an attribute network gives."""
+        return UNLABELLED + len(self.attributes)
+
     def networks(self) -> dict[str, networks.Layers]:
         """Return the layers of each network that the recipe trains, by role."""
         if self.stage == 'deblurrer':
             return {'deblurrer': networks.deblurrer(self.channels)}
         if self.stage == 'smoothener':
             return {'smoothener': networks.smoothener(self.channels)}
+        if self.stage == 'attributes':
+            return {'attributes': networks.attribute_network(self.attribute_count)}
+        if self.stage == 'generator':
+            return {'encoder': networks.attribute_network(self.attribute_count)
+                    + networks.attribute_decoder(self.attribute_count, self.widths[-1]),
+                    'decoder': networks.fully_connected_decoder(self.widths)}
         if self.family == 'fully_connected':
             if self.color:
                 raise ValueError('the fully connected autoencoder is for luminance only')
@@ -138,7 +157,8 @@ def load_recipe(path: Path) -> Recipe:
         if 'augmentation' in values:
             values['augmentation'] = Augmentation(
                 **_checked(Augmentation, values['augmentation'], path))
-        values['widths'] = tuple(values.get('widths', ()))
+        for key in ('widths', 'attributes'):
+            values[key] = tuple(values.get(key, ()))
         return Recipe(name=path.stem, **_checked(Recipe, values, path))
     except (TypeError, ValueError) as error:
         raise ValueError(error if str(path) in str(error) else f'{path}: {error}') from error

@@ -2,10 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stages: plain autoencoder → targets → encoder fine-tuning (eq. 6), deblurrer, smoothener."""
 
-import csv
 import dataclasses
 import functools
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 
@@ -13,87 +11,25 @@ import numpy as np
 import torch
 from torch import nn
 
-from deid_ros.core.backends.torch_layers import load_arrays, module_of
+from deid_ros.core.backends.torch_layers import module_of
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.offboard.datasets import Faces
 from deid_ros.offboard.training import shifts, views
+from deid_ros.offboard.training.attributes import train_attributes
+from deid_ros.offboard.training.data import TrainingData
+from deid_ros.offboard.training.generator import train_generator
 from deid_ros.offboard.training.recipe import Recipe, Shift
+from deid_ros.offboard.training.runs import TABLE, encode, load_run, save_module
 from deid_ros.offboard.training.trainer import epoch_seed, fit
 
-#: File with the run-time shift's table in the run of an encoder's base or of the encoder.
-TABLE = 'table'
 #: How many centres stand for all latents where neighbours are searched at run time.
 REPRESENTATIVES = 1024
 #: Where single faces are the targets, groups of like faces take their place: so many groups of so
 #: many people. Clusters of thousands of faces, as many as the table can hold, are all average.
 GROUPS, GROUP_SIZE = 2048, 3
+#: The stages whose networks take or give something else than faces and latents.
+OTHER_STAGES = {'attributes': train_attributes, 'generator': train_generator}
 # What the channels of BGR weigh in luminance (ITU-R BT.601).
 _LUMINANCE = torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1)
-_CHUNK = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """Faces cropped with context, the labels some recipes need, and who is held out.
-
-    `labels` maps a column's name to (N,) strings; `held_out` is (N,) bool: people whose faces only
-    measure the validation loss.
-    """
-
-    faces: Faces
-    labels: dict[str, np.ndarray]
-
-    @functools.cached_property
-    def held_out(self) -> np.ndarray:
-        """Return which faces are held out: those of every twentieth person, by name."""
-        return np.array([zlib.crc32(str(name).encode()) % 20 == 0
-                         for name in self.faces.identities])
-
-
-def read_labels(path: Path, faces: Faces, columns: tuple[str, ...]) -> TrainingData:
-    """Return the faces that the label file knows, with the wanted columns.
-
-    Numbers are taken as probabilities: from 0.5 the label is `1`, else `0`; words are kept.
-
-    :raises ValueError: when a column is not in the file.
-    """
-    with open(path, newline='', encoding='utf-8') as file:
-        rows = {row['image']: row for row in csv.DictReader(file)}
-    missing = set(columns) - set(next(iter(rows.values())))
-    if missing:
-        raise ValueError(f'{path} has no column {", ".join(sorted(missing))}')
-    known = np.array([name in rows for name in faces.names])
-    faces = faces.take(known)
-
-    def label(value: str) -> str:
-        try:
-            return str(int(float(value) >= 0.5))
-        except ValueError:
-            return value
-
-    return TrainingData(faces, {column: np.array([label(rows[name][column])
-                                                  for name in faces.names]) for column in columns})
-
-
-def encode(encoder: nn.Module, faces: torch.Tensor, device: torch.device) -> np.ndarray:
-    """Return the latents of (N, C, 64, 64) faces as float32."""
-    with torch.no_grad():
-        return torch.cat([encoder(part.to(device)).cpu()
-                          for part in faces.split(_CHUNK)]).numpy()
-
-
-def load_run(runs: Path, name: str, role: str, recipe: Recipe) -> nn.Sequential:
-    """Return a network that an earlier recipe trained.
-
-    :raises FileNotFoundError: when that recipe has not been trained yet.
-    """
-    path = runs / name / f'{role}.npz'
-    if not path.exists():
-        raise FileNotFoundError(f'{path} is missing: train the recipe {name} first')
-    module = module_of(recipe.networks()[role])
-    with np.load(path, allow_pickle=False) as arrays:
-        load_arrays(module, dict(arrays))
-    return module.eval()
 
 
 def _start_from_luminance(color: nn.Sequential, gray: nn.Sequential) -> None:
@@ -163,6 +99,9 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     :param runtime: also make the table for the same shift at run time, which takes minutes where
         neighbours are searched.
     """
+    if recipe.stage in OTHER_STAGES:
+        OTHER_STAGES[recipe.stage](recipe, data, runs, device=device, until=until)
+        return
     run = runs / recipe.name
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
@@ -220,5 +159,4 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
         device=device, until=until)
     if until is None:
         for role, module in modules.items():
-            save_arrays(str(run / f'{role}.npz'),
-                        {name: value.cpu().numpy() for name, value in module.state_dict().items()})
+            save_module(run / f'{role}.npz', module)

@@ -23,10 +23,10 @@ class _Module:
         self._module = module
         self.calls = 0
 
-    def __call__(self, faces, alpha):
+    def __call__(self, faces, control):
         self.calls += 1
-        self.inputs = faces, alpha
-        self.output = self._module(faces, alpha)
+        self.inputs = faces, control
+        self.output = self._module(faces, control)
         return self.output
 
 

@@ -1,0 +1,263 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""`build_gallery`: identities of people who do not exist, each one verified.
+
+A candidate is the mean of the identities of three people, pushed away from the mean of all. It is
+shown in several poses, expressions and so on, and comes into the gallery only if, in each of them,
+
+- dlib's neural detector finds a face;
+- no person of the training data is nearer to it than strangers are to theirs (the 5 % quantile of
+  the distance between a training face and the nearest other person);
+- none of the three is within 0.6 of it;
+- and if hardly anybody of the training data is within 0.6 of it on average.
+
+Of those that pass, the ones are taken that are farthest from each other.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances_argmin
+from torch import nn
+from tqdm import tqdm
+
+from deid_ros.core.deidentification.weights import save_arrays
+from deid_ros.offboard.datasets import Faces
+from deid_ros.offboard.evaluation import battery, measures
+from deid_ros.offboard.evaluation.anonymity import distances
+from deid_ros.offboard.evaluation.leak import CROWD_QUANTILE, Crowd
+from deid_ros.offboard.evaluation.store import Store
+from deid_ros.offboard.recognition import SAME_PERSON
+from deid_ros.offboard.training import views
+from deid_ros.offboard.training.data import TrainingData
+from deid_ros.offboard.training.generator import PEOPLE, people_with_identity
+from deid_ros.offboard.training.recipe import Recipe, load_recipe
+from deid_ros.offboard.training.runs import TABLE, encode, load_run
+
+REPORT = 'gallery.json'
+#: People that a candidate is made of.
+CONTRIBUTORS = 3
+#: As many as half precision can number exactly.
+CANDIDATES = 2048
+# How far candidates are pushed away from the mean, in lengths of the mean of the three.
+_PUSH = 1.6
+# Looks in which each candidate is shown.
+_LOOKS = 8
+# Share of the training people who may be within 0.6 of a candidate, on average over its looks.
+_MOST_ALIKE = 0.005
+#: Numbers of people that may be indistinguishable to the chain; see `populated_centres`.
+LEVELS = (10, 25, 50, 100)
+
+
+class Verified(NamedTuple):
+    """What was found out about each of the candidates.
+
+    `described`: (C, L, 128) descriptors in each look. The others are (C,) bool.
+    """
+
+    described: np.ndarray
+    is_face: np.ndarray
+    is_stranger: np.ndarray
+    is_no_contributor: np.ndarray
+    is_like_nobody: np.ndarray
+
+    @property
+    def passed(self) -> np.ndarray:
+        """Return (C,) bool: which candidates may come into the gallery."""
+        return (self.is_face & self.is_stranger & self.is_no_contributor & self.is_like_nobody)
+
+
+def contributors(people: int, seed: int) -> np.ndarray:
+    """Return (CANDIDATES, 3) numbers of different people, those that each candidate is made of.
+
+    :param people: how many there are, see `people_with_identity`.
+    :raises ValueError: there are fewer than three.
+    """
+    if people < CONTRIBUTORS:
+        raise ValueError(f'a gallery needs {CONTRIBUTORS} people with two images, not {people}')
+    random = np.random.default_rng(seed)
+    return np.stack([random.choice(people, CONTRIBUTORS, replace=False)
+                     for _ in range(CANDIDATES)])
+
+
+def farthest_points(described: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of candidates that are far from each other, the farthest first.
+
+    Two candidates are as far apart as in that look in which they are nearest.
+
+    :param described: (C, L, 128) descriptors.
+    """
+    def from_one(index: int) -> np.ndarray:
+        return np.linalg.norm(described - described[index], axis=2).min(axis=1)
+
+    mean = described.mean(axis=(0, 1))
+    chosen = [int(np.linalg.norm(described - mean, axis=2).min(axis=1).argmax())]
+    nearest = from_one(chosen[0])
+    while len(chosen) < min(count, len(described)):
+        nearest[chosen] = -1
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, from_one(chosen[-1]))
+    return np.array(chosen)
+
+
+def populated_centres(latents: np.ndarray, identities: np.ndarray, least: int, seed: int
+                      ) -> np.ndarray:
+    """Return (K, D) centres of which each is the nearest one to faces of `least` people or more.
+
+    :param latents: (N, D) of training faces; `identities` (N,) whose they are.
+    """
+    people = np.unique(identities, return_inverse=True)[1]
+    k = max(1, (people.max() + 1) // (2 * least))
+    centres = KMeans(k, n_init=1, random_state=seed).fit(latents).cluster_centers_
+    while True:
+        nearest = pairwise_distances_argmin(latents, centres)
+        populations = np.array([len(np.unique(people[nearest == index]))
+                                for index in range(len(centres))])
+        if populations.min() >= least or len(centres) == 1:
+            return centres.astype(np.float32)
+        # Its faces go to other centres, which may help those.
+        centres = np.delete(centres, populations.argmin(), axis=0)
+
+
+class Gallery:
+    """The networks and the training faces that a gallery is made with.
+
+    :param recipe: of the generator.
+    :param faces: the training faces, (N, 96, 96, 3) with context.
+    """
+
+    def __init__(self, recipe: Recipe, faces: Faces, runs: Path, store: Store) -> None:
+        self._store, self._seed = store, recipe.seed
+        self._faces = faces
+        self._crowd = battery.crowd_of(faces, store)
+        rest = [load_run(runs, recipe.name, 'decoder', recipe)]
+        for stage in ('deblurrer', 'smoothener'):
+            rest.append(load_run(runs, f'{stage}_gray', stage, Recipe(stage, stage)))
+        self._rest = nn.Sequential(*rest)
+        with np.load(runs / recipe.name / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
+            identities = arrays['identities'].astype(np.float32)
+        self._names, _ = people_with_identity(
+            faces.identities, ~TrainingData(faces, {}).held_out)
+        self._trios = contributors(len(self._names), recipe.seed)
+        self.candidates = _PUSH * identities[self._trios].mean(axis=1)
+        encoder = load_run(runs, recipe.name, 'encoder', recipe)
+        self.latents = encode(encoder, views.view(views.planes(faces.pixels, color=False), None, 0),
+                              torch.device('cpu'))
+
+    def rendered(self, latents: np.ndarray) -> np.ndarray:
+        """Return (N, 64, 64) uint8 luminance."""
+        with torch.no_grad():
+            faces = torch.cat([self._rest(part) for part in torch.from_numpy(latents).split(256)])
+        return np.rint((faces[:, 0].clamp(-1, 1).numpy() + 1) * 127.5).astype(np.uint8)
+
+    def verify(self) -> Verified:
+        """Look at all candidates."""
+        looks = KMeans(_LOOKS, n_init=1, random_state=self._seed).fit(
+            self.latents).cluster_centers_.astype(np.float32)
+        shown = self.rendered((self.candidates[:, None] + looks[None]).reshape(
+            -1, looks.shape[1]))
+        described = measures.descriptors(shown, self._store)
+        to_people = self._crowd.distances(described)
+        limit = np.quantile(self._to_others(), CROWD_QUANTILE)
+        by_candidate = (len(self.candidates), _LOOKS)
+        codes = np.searchsorted(self._crowd.people, self._names)[self._trios]
+        own = np.take_along_axis(to_people, np.repeat(codes, _LOOKS, axis=0), axis=1).min(axis=1)
+        is_stranger = (to_people.min(axis=1) >= limit).reshape(by_candidate).all(axis=1)
+        is_no_contributor = (own > SAME_PERSON).reshape(by_candidate).all(axis=1)
+        alike = (to_people <= SAME_PERSON).mean(axis=1).reshape(by_candidate).mean(axis=1)
+        is_like_nobody = alike <= _MOST_ALIKE
+        # The slowest last, for those that are left.
+        left = is_stranger & is_no_contributor & is_like_nobody
+        is_face = np.zeros(len(left), bool)
+        pictures = shown.reshape(by_candidate + shown.shape[1:])[left]
+        is_face[left] = measures.detected(pictures.reshape(-1, *shown.shape[1:]),
+                                          self._store).reshape(-1, _LOOKS).all(axis=1)
+        return Verified(described.reshape(by_candidate + (-1,)), is_face, is_stranger,
+                        is_no_contributor, is_like_nobody)
+
+    def _to_others(self) -> np.ndarray:
+        """Return (N,) the distance of each training face to the nearest other person."""
+        described = measures.descriptors(battery.tight(self._faces, color=False).pixels,
+                                         self._store)
+        return nearest_others(self._crowd, described)
+
+    def table(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what the shift at run time needs.
+
+        `identities`: (M, D). `candidates`: (M,) their numbers, from which it can be found out who
+        contributed. `centres_K`: see `populated_centres`.
+        """
+        return {'identities': self.candidates[chosen], 'candidates': chosen.astype(np.float32),
+                **{f'centres_{level}': populated_centres(self.latents, self._faces.identities,
+                                                         level, self._seed)
+                   for level in tqdm(LEVELS, desc='k-anonymity', unit='level')}}
+
+
+def nearest_others(crowd: Crowd, described: np.ndarray) -> np.ndarray:
+    """Return (N,) the distance of each face of the crowd to the nearest person who is another.
+
+    :param described: (N, 128) descriptors of the crowd's own faces, in the order of its `codes`.
+    """
+    result = np.empty(len(described), np.float32)
+    for start in range(0, len(described), 1024):
+        part = slice(start, start + 1024)
+        to_people = crowd.distances(described[part])
+        to_people[np.arange(len(to_people)), crowd.codes[part]] = np.inf
+        result[part] = to_people.min(axis=1)
+    return result
+
+
+def _report(verified: Verified, chosen: np.ndarray) -> dict[str, object]:
+    described = verified.described[chosen].mean(axis=1)
+    apart = distances(described, described)[np.triu_indices(len(chosen), 1)]
+    return {
+        'candidates': len(verified.passed),
+        'a face in all looks (of those that pass the rest)': int(verified.is_face.sum()),
+        'no nearer to anybody than strangers are': int(verified.is_stranger.sum()),
+        'none of its contributors': int(verified.is_no_contributor.sum()),
+        'hardly anybody within 0.6': int(verified.is_like_nobody.sum()),
+        'passed': int(verified.passed.sum()),
+        'chosen': len(chosen),
+        'pairs of chosen beyond 0.6, percent': round(100 * float((apart > SAME_PERSON).mean()), 2),
+    }
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    command = argparse.ArgumentParser(
+        prog='build_gallery', description=str(__doc__).split('\n')[0].replace('`', ''))
+    command.add_argument('recipe', type=Path, metavar='RECIPE.yaml',
+                         help='of the generator, which has been trained')
+    command.add_argument('--data', required=True, type=Path,
+                         help='tar or folder that it was trained on')
+    command.add_argument('--runs', type=Path, default=Path('runs'))
+    command.add_argument('--count', type=int, default=256,
+                         help='identities at most (default: 256)')
+    command.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros')
+    options = command.parse_args(arguments)
+    try:
+        recipe = load_recipe(options.recipe)
+        gallery = Gallery(recipe, battery.training_faces(options.data, options.cache),
+                          options.runs, Store(options.cache))
+        verified = gallery.verify()
+        passed = np.flatnonzero(verified.passed)
+        if not len(passed):
+            raise ValueError(f'none of {CANDIDATES} candidates passes: the generator needs more '
+                             'epochs or other data')
+        chosen = passed[farthest_points(verified.described[passed], options.count)]
+        report = _report(verified, chosen)
+    except (FileNotFoundError, ValueError) as error:
+        command.exit(1, f'build_gallery: {error}\n')
+    run = options.runs / recipe.name
+    save_arrays(str(run / f'{TABLE}.npz'), gallery.table(chosen))
+    (run / REPORT).write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == '__main__':
+    main()
