@@ -333,6 +333,8 @@ class NewContext(_Context):
 
 
 def _deserialize(fakes: Fakes, log: Any, content: bytes) -> Engine | None:
+    if fakes.fault == 'loading raises':
+        raise RuntimeError('CUDA error: out of memory')
     try:
         facts = json.loads(bytes(content))
     except ValueError:

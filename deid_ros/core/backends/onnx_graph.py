@@ -13,12 +13,25 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from deid_ros.core.deidentification.chain import SYNTHETIC, Chain, RuntimeShift
-from deid_ros.core.deidentification.networks import FACE_SIZE, GRID
+from deid_ros.core.deidentification.networks import FACE_SIZE, GRID, Layer
 from deid_ros.core.deidentification.weights import Network
 
 #: Old enough for the ONNX Runtime of Ubuntu 20.04's Python, new enough for all that is used.
 OPSET = 13
 _IR_VERSION = 7
+
+
+# Which old row of weights (last axis) goes to which new one, for even and odd rows of the result.
+_PHASES = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]],
+                    [[0, 0, 0], [1, 1, 0], [0, 0, 1]]], np.float32)
+# CPUs compute a convolution's channels eight or sixteen at once, also where there are fewer.
+_FEW_CHANNELS = 3
+
+
+def _is_fused(layer: Layer, following: Layer) -> bool:
+    """Return whether two layers are made as one `upsampled_convolution`."""
+    return (layer[0] == 'upsample' and following[0] == 'conv'
+            and int(following[2]) <= _FEW_CHANNELS)
 
 
 class _Graph:
@@ -45,7 +58,10 @@ class _Graph:
     def network(self, network: Network, value: str) -> str:
         for index, layer in enumerate(network.layers):
             kind = layer[0]
-            if kind in ('dense', 'conv'):
+            if kind == 'conv' and index and _is_fused(network.layers[index - 1], layer):
+                value = self.upsampled_convolution(value, network.arrays[f'{index}.weight'],
+                                                   network.arrays[f'{index}.bias'])
+            elif kind in ('dense', 'conv'):
                 weight = self.constant(network.arrays[f'{index}.weight'])
                 bias = self.constant(network.arrays[f'{index}.bias'])
                 value = (self.node('Gemm', value, weight, bias, transB=1) if kind == 'dense' else
@@ -58,6 +74,8 @@ class _Graph:
             elif kind == 'pool':
                 value = self.node('MaxPool', value, kernel_shape=[2, 2], strides=[2, 2])
             elif kind == 'upsample':
+                if _is_fused(layer, network.layers[index + 1]):
+                    continue
                 scales = self.constant(np.array([1, 1, 2, 2], np.float32))
                 value = self.node('Resize', value, '', scales, mode='nearest',
                                   coordinate_transformation_mode='asymmetric',
@@ -70,6 +88,19 @@ class _Graph:
             else:
                 raise ValueError(f'layer kind {kind!r} is unknown')
         return value
+
+    def upsampled_convolution(self, value: str, weight: np.ndarray, bias: np.ndarray) -> str:
+        """Return the 3×3 convolution of the value upsampled, made without upsampling it.
+
+        Of a doubled row, two neighbours are the same, so their weights add up, in one way for even
+        and in another for odd rows and columns. The four are computed as channels and interleaved.
+        """
+        channels, inputs = weight.shape[:2]
+        weights = np.einsum('pax,qby,oixy->opqiab', _PHASES, _PHASES, weight)
+        value = self.node('Conv', value, self.constant(weights.reshape(4 * channels, inputs, 3, 3)),
+                          self.constant(np.repeat(bias, 4)), kernel_shape=[3, 3],
+                          pads=[1, 1, 1, 1])
+        return self.node('DepthToSpace', value, blocksize=2, mode='CRD')
 
     def distances(self, latents: str, centres: np.ndarray) -> str:
         """Return |c|² − 2 x·c: squared distances but for |x|², which changes no order."""

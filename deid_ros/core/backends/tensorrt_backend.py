@@ -87,18 +87,23 @@ class TensorRtBackend(Backend):
                          self._key.path, error.strerror)
 
     def _use(self, serialized: bytes) -> None:
-        """Load an engine and put it to the test."""
-        log = TensorRtLog()
-        # The engine needs it as long as it lives.
-        self._runtime = trt.Runtime(log)
-        engine = self._runtime.deserialize_cuda_engine(serialized)
-        if engine is None:
-            raise ConfigurationError('TensorRT cannot load the engine: {}'.format(log.error))
-        self._engine = engine
-        # One for each thread: an execution context and its buffers serve one at a time.
-        self._executions = threading.local()
-        self.note = '{} on {}; {}'.format(self._precision, self._key.device,
-                                          self_test(self, self._chain, self._precision))
+        """Load an engine and put it to the test.
+
+        :raises ConfigurationError: whatever goes wrong.
+        """
+        with raised_as(ConfigurationError, 'loading the engine'):
+            log = TensorRtLog()
+            # The engine needs it as long as it lives.
+            self._runtime = trt.Runtime(log)
+            self._engine = self._runtime.deserialize_cuda_engine(serialized)
+            if self._engine is None:
+                raise ConfigurationError('TensorRT cannot load the engine: {}'.format(log.error))
+            # One for each thread: an execution context and its buffers serve one at a time.
+            self._executions = threading.local()
+            self.note = '{} on {}; {}'.format(self._precision, self._key.device,
+                                              self_test(self, self._chain, self._precision))
+            # Frames come on another thread than the test's, whose memory is let go.
+            self._executions = threading.local()
 
     def _infer(self, faces: np.ndarray, control: Optional[np.ndarray]) -> np.ndarray:
         if not hasattr(self._executions, 'own'):

@@ -183,10 +183,12 @@ def test_a_file_that_is_not_the_engine_is_replaced(fakes, chain, damage, tmp_pat
     assert len(fakes.builds) == 2
 
 
-def test_an_engine_that_does_not_load_is_built_anew(fakes, chain, caplog):
+@pytest.mark.parametrize(('fault', 'reason'), [('does not load', 'version tag does not match'),
+                                              ('loading raises', 'out of memory')])
+def test_an_engine_that_does_not_load_is_built_anew(fakes, chain, caplog, fault, reason):
     make_backend('tensorrt', chain, _OPTIONS)
-    fakes.fault = 'does not load'
-    with pytest.raises(ConfigurationError, match='version tag does not match'):
+    fakes.fault = fault
+    with pytest.raises(ConfigurationError, match=reason):
         make_backend('tensorrt', chain, _OPTIONS)  # nor does the new one
     assert len(fakes.builds) == 2
     assert 'is built anew' in caplog.text
@@ -209,9 +211,9 @@ def test_no_half_written_file_is_left(fakes, chain, tmp_path, monkeypatch):
     assert [path for path in pathlib.Path(tmp_path).rglob('*') if path.is_file()] == []
 
 
-_MISBEHAVIOUR = ['build fails', 'out of memory', 'does not load', 'no memory for a context',
-                 'does not start', 'profile of one', 'short batch', 'writes the first face only',
-                 'NaN', 'wrong faces', 'one wrong face']
+_MISBEHAVIOUR = ['build fails', 'out of memory', 'does not load', 'loading raises',
+                 'no memory for a context', 'does not start', 'profile of one', 'short batch',
+                 'writes the first face only', 'NaN', 'wrong faces', 'one wrong face']
 
 
 @pytest.mark.parametrize('fault', _MISBEHAVIOUR)
