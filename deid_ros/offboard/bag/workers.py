@@ -50,7 +50,7 @@ from deid_ros.offboard.bag.messages import Kind
 from deid_ros.offboard.bag.slot import Slot
 
 # Of each process: one works, the others wait for the tracker or for their result to be written.
-_CONVERSATIONS = 3
+_CONVERSATIONS = 4
 # Seconds that a process may take to end before it is killed.
 _PATIENCE = 5.0
 _THREADS = (THREADS_VARIABLE, 'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS')

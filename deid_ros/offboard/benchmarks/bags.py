@@ -50,6 +50,7 @@ def measured(command: Sequence[str]) -> Run:
 
     :raises ConfigurationError: it failed.
     """
+    os.sync()  # What was written before, the inputs among it, is not for this command to wait for.
     before, start = os.times(), time.monotonic()
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
