@@ -26,6 +26,10 @@ from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 NO_NAMES = ['']
 
 
+#: The parameter that is a secret.
+KEY = 'deid.key'
+
+
 class ParameterSpec(NamedTuple):
     """One parameter. `live` ones may change while the node runs, between two frames."""
 
@@ -144,6 +148,16 @@ PARAMETERS = (
         'Strength of the change with deid.shift_apply runtime; low values do not hide who it is. '
         "0: the shift mode's own.", True, 0.0, 1.0),
     ParameterSpec(
+        'deid.k', 0,
+        'With deid.shift_mode synthetic: of all that the new face could tell about the original '
+        'one, at least this many of the people that the networks were trained on tell the same. '
+        'Larger keeps less of pose and expression. 0: not asked for.', True, 0, 100),
+    ParameterSpec(
+        KEY, '',
+        'With deid.shift_mode synthetic: the secret that chooses who gets which new identity. With '
+        'the same one, the same input gives the same output, and new faces of different runs can '
+        'be linked. Every node of the graph can read it. Empty: drawn at each start.'),
+    ParameterSpec(
         'deid.box_margin', 0.25,
         "How far beyond the detector's box a face is treated, on each side, as a share of the "
         "box's size.", True, 0.0, 1.0),
@@ -176,6 +190,11 @@ PARAMETERS = (
 )
 
 
+def public(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the values as they may be published: without the secret, but that there is one."""
+    return {**values, KEY: '(set)' if values[KEY] else ''}
+
+
 def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
     """Return the frame path's part of the values."""
     return PipelineSettings(
@@ -197,7 +216,8 @@ def chain_options(values: Dict[str, Any]) -> ChainOptions:
                         backend_options=BackendOptions(
                             values['backend.max_batch'], values['backend.precision'],
                             values['backend.allow_fallback']),
-                        detector=detector_names(values)[0])
+                        detector=detector_names(values)[0],
+                        k=values['deid.k'], key=values[KEY])
 
 
 def detector_names(values: Dict[str, Any]) -> List[str]:

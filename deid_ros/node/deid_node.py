@@ -34,7 +34,7 @@ from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.errors import DeidError
 from deid_ros.core.failsafe import process_or_withhold
-from deid_ros.core.parameters import chain_options, make_pipeline, pipeline_settings
+from deid_ros.core.parameters import KEY, chain_options, make_pipeline, pipeline_settings, public
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.node import diagnostics, parameters
 from deid_ros.node.camera import ArrivedFrame, Camera
@@ -205,7 +205,7 @@ class DeidNode(LifecycleNode):
             'backend': pipeline.anonymizer.backend,
             'fallback': pipeline.fallback.name,
             'model_sha256': pipeline.model_hashes,
-            'parameters': values})))
+            'parameters': public(values)})))
 
     def _refuse(self, transition: str, reason: str) -> TransitionCallbackReturn:
         self._failure = 'cannot {}: {}'.format(transition, reason)

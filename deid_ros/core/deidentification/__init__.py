@@ -26,6 +26,9 @@ class ChainOptions(NamedTuple):
     backend_options: BackendOptions = DEFAULT_OPTIONS
     #: Whose boxes the faces have, as detectors draw them differently.
     detector: str = 'centerface'
+    #: Of synthetic identities: people who must look the same, and the secret that chooses.
+    k: int = 0
+    key: str = ''
 
 
 #: The default mode, for faces that CenterFace found.
@@ -48,4 +51,4 @@ def make_anonymizer(method: str, chain: ChainOptions = DEFAULT_CHAIN) -> Anonymi
     from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer
     return AutoencoderAnonymizer(chain.shift_mode, chain.shift_apply, chain.backend,
                                  box_mapping=BOX_MAPPINGS[chain.detector],
-                                 backend_options=chain.backend_options)
+                                 backend_options=chain.backend_options, k=chain.k, key=chain.key)

@@ -15,6 +15,7 @@ from deid_ros.core.deidentification import alignment
 from deid_ros.core.deidentification.alignment import TIGHT, BoxMapping, Square, square_of
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.chain import AUTO, load_chain
+from deid_ros.core.deidentification.identities import IdentityChooser
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.simple import Blur
 from deid_ros.core.deidentification.weights import ModelStore
@@ -87,11 +88,11 @@ class AutoencoderAnonymizer(Anonymizer):
     def __init__(self, shift_mode: str = 'cluster', shift_apply: str = AUTO,
                  backend: str = 'onnxruntime', models: Optional[str] = None,
                  box_mapping: BoxMapping = TIGHT, align: bool = True,
-                 backend_options: BackendOptions = DEFAULT_OPTIONS) -> None:
+                 backend_options: BackendOptions = DEFAULT_OPTIONS, k: int = 0, key: str = '') -> None:
         """Load the chain.
 
-        :param shift_mode: how identities change: `reconstruct`, `cluster`, `attribute`,
-            `neighbour` or `cell`.
+        :param shift_mode: how identities change: `synthetic`, `cluster`, `attribute`, `neighbour`,
+            `cell` or `reconstruct`.
         :param shift_apply: `finetuned`; `runtime`, which allows to change `alpha`; or `auto`, the
             mode's own way.
         :param backend: `onnxruntime`, `torch` or `tensorrt`.
@@ -99,13 +100,17 @@ class AutoencoderAnonymizer(Anonymizer):
         :param box_mapping: of the detector that finds the faces.
         :param align: whether to turn faces upright, where there are landmarks.
         :param backend_options: for the backend.
+        :param k: see `load_chain`.
+        :param key: of the choice of synthetic identities, see `IdentityChooser`.
         :raises ConfigurationError: when any of it is unknown, missing or damaged.
         """
         store = ModelStore(models or str(models_directory()))
-        chain = load_chain(store, shift_mode, shift_apply)
+        chain = load_chain(store, shift_mode, shift_apply, k)
         self.weakness = _weakness(store, chain.name)
         self._backend = make_backend(backend, chain, backend_options)
         self._default_alpha = chain.alpha
+        self._identities = (IdentityChooser(self._backend.identity_count, key)
+                            if self._backend.identity_count else None)
         self.device = self._backend.device
         self.backend = ', '.join(filter(None, (self._backend.name, self._backend.note)))
         self.stands_in = self._backend.stands_in
@@ -140,9 +145,10 @@ class AutoencoderAnonymizer(Anonymizer):
             return []
         squares = [square_of(face, self.box_mapping, self._align) for face in faces]
         originals = [alignment.cut(bgr, square, FACE_SIZE) for square in squares]
+        identities = self._identities.choose(faces, originals) if self._identities else None
         new_faces = self._backend.run(np.stack(
             [face if self._backend.color else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
-             for face in originals]))
+             for face in originals]), identities)
         # Where two faces are close, the lighter blur around one must not show the other again.
         hidden = composite(bgr, self._blur.anonymize(bgr, faces, 0.0))
         blurred = [_lighter_outside(patch, hidden, face) for patch, face
