@@ -25,6 +25,7 @@ def _own_cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def fake_tensorrt(monkeypatch):
+    pytest.importorskip('torch')
     from fake_tensorrt import installed
 
     with installed(monkeypatch) as fakes:
