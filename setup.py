@@ -74,6 +74,7 @@ setup(
         'console_scripts': [
             'deid_node = deid_ros.node.deid_node:main',
             'anonymize_bag = deid_ros.offboard.bag.cli:main',
+            'build_gallery = deid_ros.offboard.training.gallery:main',
             'benchmark_bags = deid_ros.offboard.benchmarks.bags:main',
             'benchmark_chain = deid_ros.offboard.benchmarks.chain:main',
             'benchmark_node = deid_ros.offboard.benchmarks.node:main',

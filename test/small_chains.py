@@ -27,9 +27,19 @@ def _network(layers):
 def _shift(kind, size):
     if kind is None:
         return None
+    if kind.startswith('synthetic'):
+        arrays = {'identities': _RANDOM.normal(0, 1, (6, size)).astype(np.float32)}
+        if kind == 'synthetic, k':
+            arrays['centres'] = _RANDOM.normal(0, 1, (40, size)).astype(np.float32)
+        return RuntimeShift('synthetic', 1, arrays)
     centres = _RANDOM.normal(0, 1, (4, 40, size // 4) if kind == 'cell' else (40, size))
     return RuntimeShift(kind, 5, {'centres': centres.astype(np.float32),
                                   'mean': np.zeros(size, np.float32)})
+
+
+def identities_for(backend, count):
+    """Return an identity for each face, where the chain has any."""
+    return np.arange(count) % backend.identity_count if backend.identity_count else None
 
 
 def small_chain(family, kind, key):

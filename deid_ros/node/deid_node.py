@@ -32,6 +32,7 @@ from std_srvs.srv import SetBool
 from deid_ros import __version__
 from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
 from deid_ros.core.deidentification.anonymizer import Anonymizer
+from deid_ros.core.deidentification.identities import draw_key
 from deid_ros.core.errors import DeidError
 from deid_ros.core.failsafe import process_or_withhold
 from deid_ros.core.parameters import KEY, chain_options, make_pipeline, pipeline_settings, public
@@ -84,6 +85,7 @@ class DeidNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._on_set_parameters)
         parameters.declare(self)
         self._values = parameters.read(self)
+        self._secret: Dict[str, str] = {}
         self._provenance = self.create_publisher(
             String, '~/provenance', publisher_qos(DurabilityPolicy.TRANSIENT_LOCAL))
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 1)
@@ -106,7 +108,9 @@ class DeidNode(LifecycleNode):
                 values['output_prefix'], values['publish_compressed'])
             for topics in self._topics:
                 validate_full_topic_name(topics.output)
-            self._use(make_pipeline(values), values)
+            # Drawn here, so that a change of other parameters leaves everybody the new face.
+            self._secret = {KEY: values[KEY] or draw_key()}
+            self._use(make_pipeline({**values, **self._secret}), values)
         except (DeidError, NameValidationException) as error:
             self._work = None
             return self._refuse('configure', str(error))
@@ -188,9 +192,8 @@ class DeidNode(LifecycleNode):
 
     # Upkeep
 
-    @staticmethod
-    def _make_anonymizer(values: Dict[str, Any]) -> Anonymizer:
-        return make_anonymizer(values['deid.method'], chain_options(values))
+    def _make_anonymizer(self, values: Dict[str, Any]) -> Anonymizer:
+        return make_anonymizer(values['deid.method'], chain_options({**values, **self._secret}))
 
     def _use(self, pipeline: FramePipeline, values: Dict[str, Any]) -> None:
         """Let the next frame be treated by `pipeline` as `values` say."""
@@ -260,7 +263,7 @@ class DeidNode(LifecycleNode):
         pipeline = work.pipeline
         try:
             if any(values[name] != self._values[name]
-                   for name in ('deid.method', 'deid.shift_mode', 'deid.shift_apply')):
+                   for name in ('deid.method', 'deid.shift_mode', 'deid.shift_apply', 'deid.k')):
                 pipeline = pipeline.with_anonymizer(self._make_anonymizer(values))
             if values['fallback.method'] != pipeline.fallback.name:
                 pipeline = pipeline.with_fallback(make_anonymizer(values['fallback.method']))

@@ -5,7 +5,7 @@
 Each holds scaling, encoder, shift, decoder, deblurrer and smoothener, in operators of opset 13,
 which TensorRT 8.2 and later read. Input faces: N luminance faces, (N, 64, 64), or BGR ones,
 (N, 64, 64, 3), where the mode is in color, float32 in 0…1; where the mode shifts at run time also
-alpha, a float32 scalar. Output result: as faces.
+alpha, (1, 1) float32, or offsets. Output result: as faces.
 """
 
 import argparse

@@ -29,7 +29,7 @@ def test_exported_models_give_the_chains_faces(tmp_path, capsys):
     faces = faces_of_nobody(False)[:3].astype(np.float32) / 255
     chain = load_chain(ModelStore(str(models_directory())), 'cluster')
     result, = session.run(['result'], {'faces': faces,
-                                         'alpha': np.array(chain.alpha, np.float32)})
+                                         'alpha': np.full((1, 1), chain.alpha, np.float32)})
     assert np.abs(result - make_backend('onnxruntime', chain).run(faces)).max() <= 1e-5
 
 

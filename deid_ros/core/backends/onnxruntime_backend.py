@@ -15,7 +15,7 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import network_threads
 
 #: Part of the names of cached models: raised when the way they are made changes.
-_FORMAT = 2
+_FORMAT = 3
 _PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 
 

@@ -81,8 +81,8 @@ def build_engine(chain: Chain, precision: str, max_batch: int) -> bytes:
     """Return a new engine, serialized. Takes seconds on a desktop, minutes on a Jetson.
 
     Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at
-    run time, `control`, float32, see `Backend._infer`. Output: `result`, as `faces`. N is 1 to `max_batch`. What
-    goes in and comes out is fp32 in any precision.
+    run time, `control`, float32, see `Backend._infer`. Output: `result`, as `faces`. N is 1 to
+    `max_batch`. What goes in and comes out is fp32 in any precision.
 
     :raises ConfigurationError: the device or this TensorRT cannot do the precision, or no engine
         came of it; the message has TensorRT's reason.

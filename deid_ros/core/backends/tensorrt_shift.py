@@ -97,9 +97,9 @@ def convert_shift(ctx: Any) -> None:
     module, latents, control = ctx.method_args
     layers = _Layers(ctx.network)
     values = latents._trt
-    centres = module.centres.detach().cpu().numpy() if module.has_centres else None
+    centres: Any = module.centres.detach().cpu().numpy() if module.has_centres else None
     if module.kind == SYNTHETIC:
-        if centres is not None:
+        if module.has_centres:
             values = layers.rows(centres, layers.nearest(values, centres, 1))
         ctx.method_return._trt = layers.combined(values, trt.ElementWiseOperation.SUM,
                                                  control._trt)

@@ -88,7 +88,8 @@ class AutoencoderAnonymizer(Anonymizer):
     def __init__(self, shift_mode: str = 'cluster', shift_apply: str = AUTO,
                  backend: str = 'onnxruntime', models: Optional[str] = None,
                  box_mapping: BoxMapping = TIGHT, align: bool = True,
-                 backend_options: BackendOptions = DEFAULT_OPTIONS, k: int = 0, key: str = '') -> None:
+                 backend_options: BackendOptions = DEFAULT_OPTIONS, k: int = 0,
+                 key: str = '') -> None:
         """Load the chain.
 
         :param shift_mode: how identities change: `synthetic`, `cluster`, `attribute`, `neighbour`,

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Protocol
 from mcap.records import Attachment, Metadata
 
 from deid_ros import __version__
+from deid_ros.core.deidentification.identities import draw_key
+from deid_ros.core.parameters import KEY, public
 from deid_ros.core.tracking.state import tracker_with
 from deid_ros.offboard.bag.bridging import Detections
 from deid_ros.offboard.bag.errors import BagError
@@ -47,6 +49,8 @@ from deid_ros.offboard.bag.workers import Camera, Job, Workers
 from deid_ros.offboard.bag.writing import COMPRESSIONS, RecordingWriter, Target, version_like
 
 JOURNAL_FILE = 'journal.jsonl'
+#: Holds the secret of an unfinished run; it goes with the folder.
+KEY_FILE = 'key'
 #: Appended to the target's name while a run is not finished.
 UNFINISHED = '.unfinished'
 # What is a folder, with the reports in it.
@@ -168,7 +172,7 @@ def run(options: Options, progress: Progress) -> Summary:
         stack.callback(journal.close)
         hashes = Hashes(planned.recording.files)
         stack.callback(hashes.stop)
-        values = dict(options.values)
+        values = {**options.values, KEY: _run_key(folder, options.values[KEY])}
         if planned.target.storage == 'video':
             values['on_failure'] = 'mask_frame'  # Without a frame, the rest would come too early.
         workers = stack.enter_context(Workers(Work(values, options.verify), options.jobs))
@@ -181,7 +185,8 @@ def run(options: Options, progress: Progress) -> Summary:
         stack.callback(copy.close)
         provenance = {
             'package': 'deid_ros', 'version': __version__, **workers.provenance,
-            'parameters': values, 'bridge_gaps': options.bridge_gaps,
+            'parameters': public({**values, KEY: options.values[KEY]}),
+            'bridge_gaps': options.bridge_gaps,
             'verify': options.verify}
         copy.run()
         provenance['input_sha256'] = hashes.result()
@@ -197,6 +202,25 @@ def run(options: Options, progress: Progress) -> Summary:
     return summary
 
 
+def _run_key(folder: Path, wanted: str) -> str:
+    """Return the secret that chooses synthetic identities, the same when the run goes on.
+
+    :raises BagError: the unfinished run has another one than is wanted.
+    """
+    path = folder / KEY_FILE
+    if not path.exists():
+        # Whole or not at all, as a run that goes on must not take a part of it for its key.
+        partial = path.with_suffix('.partial')
+        partial.touch(0o600)
+        partial.write_text(wanted or draw_key(), encoding='utf-8')
+        partial.rename(path)
+    key = path.read_text(encoding='utf-8')
+    if wanted and wanted != key:
+        raise BagError(f'{folder} is an unfinished run with another {KEY}. Go on with that one, or '
+                       'delete the folder.')
+    return key
+
+
 def _name_in(storage: str, target: Path) -> str:
     """Return what the target is called in the folder of an unfinished run."""
     return f'{target.stem}.bag' if storage == 'ros1' else target.name
@@ -205,7 +229,7 @@ def _name_in(storage: str, target: Path) -> str:
 def _head(options: Options, planned: Plan) -> dict[str, Any]:
     """Return all that the result depends on."""
     return {'version of deid_ros': __version__,
-            'input': fingerprint(planned.recording.files), 'parameters': options.values,
+            'input': fingerprint(planned.recording.files), 'parameters': public(options.values),
             'choice of topics': [list(decision) for decision in planned.decisions],
             '--storage': planned.target.storage, '--compression': planned.target.compression,
             '--split-size': planned.target.split_size, '--bridge-gaps': options.bridge_gaps,

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
+from deid_ros.core.deidentification.chain import SYNTHETIC
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.offboard.datasets import Faces
+from deid_ros.offboard.evaluation.identities import identities_of
 from deid_ros.offboard.training import shifts
 from deid_ros.offboard.training.recipe import Shift, load_recipe
 
@@ -170,6 +172,24 @@ class _Encoder:
         return encode(module.eval(), inputs, torch.device('cpu'))
 
 
+def of_gallery(candidates: np.ndarray, faces: np.ndarray, training: Faces, seed: int
+               ) -> Contributors:
+    """Return all faces of the three people of whom each face's synthetic identity is made.
+
+    :param candidates: (M,) numbers of the identities among the candidates, see
+        `deid_ros.offboard.training.gallery`.
+    """
+    from deid_ros.offboard.training.data import TrainingData
+    from deid_ros.offboard.training.gallery import contributors
+    from deid_ros.offboard.training.generator import people_with_identity
+
+    names, numbers = people_with_identity(training.identities, ~TrainingData(training, {}).held_out)
+    trios = contributors(len(names), seed)[candidates.astype(int)]
+    images = [np.flatnonzero(numbers == number) for number in range(len(names))]
+    return [np.concatenate([images[person] for person in trios[identity]])
+            for identity in identities_of(faces, len(candidates))]
+
+
 def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.ndarray,
             training: Faces, labels: Path | None, cache: Path | None = None
             ) -> Contributors | None:
@@ -186,6 +206,9 @@ def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.n
     variant = store.modes[mode]['apply'][apply]
     name = variant['encoder']
     recipe = load_recipe(recipes / store.entries[name]['recipe'])
+    if 'shift' in variant and variant['shift']['kind'] == SYNTHETIC:
+        return of_gallery(store.arrays(variant['shift']['table'])['candidates'], faces,
+                          training, recipe.seed)
     if 'shift' in variant:
         table = variant['shift']
         encoder = _Encoder(store, name, recipe.color, training, cache)

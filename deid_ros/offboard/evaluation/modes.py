@@ -15,6 +15,7 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.datasets import Faces, load_faces
 from deid_ros.offboard.evaluation import battery, contributors
 from deid_ros.offboard.evaluation.figures import SEED, Figure
+from deid_ros.offboard.evaluation.identities import new_faces_of
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
@@ -80,7 +81,8 @@ def run(options: argparse.Namespace) -> Measured:
             made_of = contributors.of_mode(models, options.recipes, name, options.apply,
                                            reference.faces.pixels, training,
                                            options.training_labels, options.cache)
-        figures = battery.measure(reference, backend.run(reference.faces.pixels), made_of)
+        figures = battery.measure(reference, new_faces_of(reference.faces.pixels, backend),
+                                  made_of)
         measured[chains[name].name] = figures
         if options.record:
             # The key tells later whether the figures are still those of the weights beside them.

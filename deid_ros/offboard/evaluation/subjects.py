@@ -16,6 +16,7 @@ from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.resources import shared_directory
 from deid_ros.offboard.datasets import Faces
 from deid_ros.offboard.evaluation import contributors
+from deid_ros.offboard.evaluation.identities import new_faces_of
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 
 
@@ -97,7 +98,7 @@ class Shipped(Subject):
 
     def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
         """Return what the chain gives."""
-        return make_backend('onnxruntime', self.chain(workshop.models)).run(faces)
+        return new_faces_of(faces, make_backend('onnxruntime', self.chain(workshop.models)))
 
     def contributors(self, faces: np.ndarray, training: Faces, workshop: Workshop
                      ) -> contributors.Contributors | None:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from deid_ros.core.deidentification.weights import MODELS_FILE
+from deid_ros.offboard.training.gallery import REPORT
 from deid_ros.offboard.training.recipe import load_recipe
 from deid_ros.offboard.training.runs import TABLE
 
@@ -37,6 +38,8 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: 
         'data': f'{data}, colored by {hues}' if recipe.color and hues else data,
         'date': date.fromtimestamp(source.stat().st_mtime).isoformat(),
     }
+    if (runs / recipe_name / REPORT).exists() and role == TABLE:
+        entry['report'] = json.loads((runs / recipe_name / REPORT).read_text(encoding='utf-8'))
     if role != TABLE:
         entry['layers'] = recipe.networks()[role]
     return entry

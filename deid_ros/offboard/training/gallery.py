@@ -47,7 +47,7 @@ CANDIDATES = 2048
 # How far candidates are pushed away from the mean, in lengths of the mean of the three.
 _PUSH = 1.6
 # Looks in which each candidate is shown.
-_LOOKS = 8
+_LOOKS = 6
 # Share of the training people who may be within 0.6 of a candidate, on average over its looks.
 _MOST_ALIKE = 0.005
 #: Numbers of people that may be indistinguishable to the chain; see `populated_centres`.

@@ -105,7 +105,7 @@ def train_generator(recipe: Recipe, data: TrainingData, runs: Path, *, device: t
     torch.manual_seed(recipe.seed)
     run = runs / recipe.name
     attributes = load_run(runs, recipe.base, 'attributes',
-                          dataclasses.replace(recipe, stage='attributes'))
+                          dataclasses.replace(recipe, stage='attributes', start=None))
     decoder = load_run(runs, recipe.start, 'decoder', recipe)
     tail = module_of(attribute_decoder(recipe.attribute_count, recipe.widths[-1]))
     faces = views.planes(data.faces.pixels, color=False)

@@ -109,7 +109,7 @@ def test_full_cluster_shift_depends_on_the_cluster_alone(engine):
 class _Fake(Backend):
     def __init__(self, infer):
         super().__init__(Chain('', False, [], None, 1.0, '', {}))
-        self._infer = infer
+        self._infer = lambda faces, control: infer(faces)
 
 
 def _spoiled(faces, value):

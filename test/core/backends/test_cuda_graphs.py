@@ -15,6 +15,8 @@ from deid_ros.core.backends import cuda  # noqa: E402
 from deid_ros.core.backends.cuda_graphs import CudaGraphs  # noqa: E402
 from deid_ros.core.backends.torch_backend import ChainModule, TorchBackend  # noqa: E402
 
+_CHAIN = small_chain('fully connected', 'cluster', 'graphs')
+
 
 class _Module:
     """A chain's module that remembers its last call, which is what a capture records."""
@@ -32,7 +34,7 @@ class _Module:
 
 @pytest.fixture
 def module(monkeypatch):
-    module = _Module(ChainModule(small_chain('fully connected', 'cluster', 'graphs')).eval())
+    module = _Module(ChainModule(_CHAIN).eval())
 
     class Graph:
         def replay(self):
@@ -57,22 +59,23 @@ def module(monkeypatch):
 
 @pytest.mark.parametrize('count', [1, 2, 3, 4])
 def test_a_replay_gives_what_the_module_gives(module, count):
-    graphs = CudaGraphs(module, False, (1, 2, 4))
+    graphs = CudaGraphs(module, _CHAIN, (1, 2, 4))
     captured = module.calls
     faces = np.random.default_rng(0).random((count, 64, 64), np.float32)
     for alpha in (1.0, 0.3):
+        control = np.full((1, 1), alpha, np.float32)
         with torch.no_grad():
-            expected = module._module(torch.from_numpy(faces), torch.full((1, 1), alpha)).numpy()
-        assert np.abs(graphs.run(faces, alpha) - expected).max() <= 1e-5
+            expected = module._module(torch.from_numpy(faces), torch.from_numpy(control)).numpy()
+        assert np.abs(graphs.run(faces, control) - expected).max() <= 1e-5
     assert module.calls == captured, 'nothing is captured while frames flow'
 
 
 def test_results_are_the_callers_own(module):
-    graphs = CudaGraphs(module, False, (1, 2))
+    graphs = CudaGraphs(module, _CHAIN, (1, 2))
     random = np.random.default_rng(0)
-    first = graphs.run(random.random((2, 64, 64), np.float32), 0.5)
+    first = graphs.run(random.random((2, 64, 64), np.float32), np.full((1, 1), 0.5, np.float32))
     before = first.copy()
-    graphs.run(random.random((2, 64, 64), np.float32), 0.5)
+    graphs.run(random.random((2, 64, 64), np.float32), np.full((1, 1), 0.5, np.float32))
     assert np.array_equal(first, before)
 
 

@@ -64,7 +64,7 @@ def test_a_whole_chain_is_one_engine(fakes, store, mode, way):
     face = (64, 64, 3) if chain.color else (64, 64)
     expected = {'faces': (-1, *face)}
     if chain.shift is not None:
-        expected['alpha'] = (1, 1)
+        expected['control'] = (1, 1)
     assert build['inputs'] == expected
     assert build['profile']['faces'] == ((1, *face), (8, *face), (16, *face))
     assert build['flags'] == {'FP16', 'OBEY_PRECISION_CONSTRAINTS'}
@@ -315,7 +315,7 @@ def test_the_layers_of_a_shift_are_the_shift(fakes, store, mode, way):
 def test_unknown_shift_is_refused(fakes, chain, monkeypatch):
     from deid_ros.core.backends.torch_backend import ShiftModule
 
-    def forward(self, latents, alpha):
+    def forward(self, latents, control):
         self.kind = 'sideways'
         return latents
 
@@ -338,8 +338,8 @@ def test_rounding_may_draw_few_faces_to_other_centres(chain, drawn_elsewhere, pa
     backend = make_backend('onnxruntime', chain)
     infer = backend._infer
 
-    def rounding(faces):
-        result = infer(faces)
+    def rounding(faces, control):
+        result = infer(faces, control)
         if backend.alpha and len(faces) > 1:
             result[:drawn_elsewhere] = result[:drawn_elsewhere, ::-1]
         return result

@@ -154,7 +154,7 @@ def test_alpha_works_between_frames(models, frame):
 
 def test_failing_chain_gives_nothing(models, frame):
     anonymizer = AutoencoderAnonymizer('gray', models=models)
-    anonymizer._backend._infer = lambda faces: faces * np.nan
+    anonymizer._backend._infer = lambda faces, control: faces * np.nan
     with pytest.raises(AnonymizationError):
         anonymizer.anonymize(frame, _FACES, _MARGIN)
 
