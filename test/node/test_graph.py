@@ -294,6 +294,14 @@ def test_provenance_is_latched(make_rig):
     assert record['parameters']['deid.method'] == 'mask'
 
 
+def test_the_secret_is_not_published(make_rig):
+    rig = make_rig(deid__method='mask', deid__key='between us')
+    found = rig.peer.listen(String, '/deid/provenance', LATCHED)
+    wait_until(lambda: found, 'no provenance')
+    assert 'between us' not in found[0].data
+    assert json.loads(found[0].data)['parameters']['deid.key'] == '(set)'
+
+
 def test_deactivated_and_activated_again(make_rig):
     rig = make_rig()
     safe = rig.peer.listen_to_images()

@@ -13,7 +13,7 @@ from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, load_faces
 from deid_ros.offboard.training.attributes import wanted_columns
 from deid_ros.offboard.training.data import TrainingData, read_labels
 from deid_ros.offboard.training.hues import lend_hues
-from deid_ros.offboard.training.recipe import load_recipe
+from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.stages import train
 from deid_ros.offboard.training.trainer import choose_device
 
@@ -45,6 +45,13 @@ def parser() -> argparse.ArgumentParser:
     return result
 
 
+def labelled_columns(recipe: Recipe) -> tuple[str, ...]:
+    """Return the columns of labels that a recipe needs."""
+    if recipe.stage == 'attributes':
+        return wanted_columns(recipe.attributes)
+    return recipe.shift.attributes if recipe.shift else ()
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; a finished recipe is left as it is, a started one is resumed."""
     command = parser()
@@ -63,8 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
             lenders = load_faces(options.hues, options.cache, size=CONTEXT_SIZE, context=CONTEXT)
             in_color = replace(faces, pixels=lend_hues(faces.pixels, lenders.pixels, _SEED))
         for recipe in recipes:
-            attributes = (recipe.shift.attributes if recipe.shift
-                          else wanted_columns(recipe.attributes))
+            attributes = labelled_columns(recipe)
             if attributes and options.labels is None:
                 raise ValueError(f'the recipe {recipe.name} needs --labels')
             chosen = in_color if recipe.color else faces

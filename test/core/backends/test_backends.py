@@ -6,7 +6,7 @@ import importlib
 
 import numpy as np
 import pytest
-from small_chains import small_chain
+from small_chains import identities_for, small_chain
 
 from deid_ros.core.backends import BACKENDS, make_backend
 from deid_ros.core.backends.backend import Backend
@@ -16,6 +16,7 @@ from deid_ros.core.errors import AnonymizationError, ConfigurationError
 _FAMILIES = ('fully connected', 'convolutional gray', 'convolutional color')
 _CASES = [(family, kind) for family in _FAMILIES for kind in (None, 'cluster', 'neighbour', 'cell')
           if (family, kind) != ('fully connected', 'cell')]
+_SYNTHETIC = [('fully connected', 'synthetic'), ('fully connected', 'synthetic, k')]
 
 
 @pytest.fixture(autouse=True)
@@ -48,23 +49,28 @@ def _faces(count, color):
     return np.random.default_rng(1).random(shape, np.float32)
 
 
-@pytest.mark.parametrize(('family', 'kind'), _CASES)
+@pytest.mark.parametrize(('family', 'kind'), _CASES + _SYNTHETIC)
 def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
     backend = make_backend(engine, small_chain(family, kind, 'chain'))
-    faces = _faces(7, backend.color)
-    together = backend.run(faces)
-    alone = np.concatenate([backend.run(faces[index:index + 1]) for index in range(7)])
+    faces, identities = _faces(7, backend.color), identities_for(backend, 7)
+    together = backend.run(faces, identities)
+    alone = np.concatenate([
+        backend.run(faces[index:index + 1],
+                    None if identities is None else identities[index:index + 1])
+        for index in range(7)])
     assert together.dtype == np.float32
     assert together.shape == faces.shape
     assert np.abs(together - alone).max() <= 1e-5
 
 
-@pytest.mark.parametrize(('family', 'kind'), _CASES)
+@pytest.mark.parametrize(('family', 'kind'), _CASES + _SYNTHETIC)
 def test_backends_agree(family, kind, fake_tensorrt):
     for package in ('torch', 'onnx', 'onnxruntime'):
         pytest.importorskip(package)
     chain = small_chain(family, kind, 'chain')
-    results = [make_backend(name, chain).run(_faces(5, chain.color)) for name in BACKENDS]
+    backends = [make_backend(name, chain) for name in BACKENDS]
+    results = [backend.run(_faces(5, chain.color), identities_for(backend, 5))
+               for backend in backends]
     for result in results[1:]:
         assert np.abs(results[0] - result).max() <= 1e-4
 
@@ -104,6 +110,42 @@ def test_full_cluster_shift_depends_on_the_cluster_alone(engine):
     faces = _faces(3, False)
     result = backend.run(faces)
     assert np.abs(result - result[:1]).max() <= 1e-5
+
+
+def test_new_faces_differ_by_identity_and_alpha_is_its_strength(engine):
+    chain = small_chain('fully connected', 'synthetic', 'chain')
+    backend, plain = make_backend(engine, chain), make_backend(
+        engine, chain._replace(shift=None, key='plain'))
+    face = _faces(1, False)
+    one, other = (backend.run(face, np.array([number])) for number in (1, 4))
+    assert np.abs(one - other).max() > 1e-2
+    backend.alpha = 0.0
+    assert np.abs(backend.run(face, np.array([1])) - plain.run(face)).max() <= 1e-5
+
+
+def test_indistinguishable_faces_give_the_same_new_face(engine):
+    chain = small_chain('fully connected', 'synthetic, k', 'chain')
+    centre = {**chain.shift.arrays, 'centres': chain.shift.arrays['centres'][:1]}
+    backend = make_backend(engine, chain._replace(
+        shift=RuntimeShift('synthetic', 1, centre), key='one'))
+    result = backend.run(_faces(3, False), np.array([2, 2, 3]))
+    assert np.abs(result[0] - result[1]).max() <= 1e-5
+    assert np.abs(result[0] - result[2]).max() > 1e-2
+
+
+@pytest.mark.parametrize('identities', [
+    None, np.array([0, 1]), np.array([0, 1, 6]), np.array([0, 1, -1]), np.array([0.0, 1.0, 2.0]),
+    np.array([[0], [1], [2]])], ids=str)
+def test_identities_that_are_none_are_refused(engine, identities):
+    backend = make_backend(engine, small_chain('fully connected', 'synthetic', 'chain'))
+    with pytest.raises(AnonymizationError, match='one integer within 0 and 5 for each of 3 faces'):
+        backend.run(_faces(3, False), identities)
+
+
+def test_identities_are_for_chains_that_have_some(engine):
+    backend = make_backend(engine, small_chain('fully connected', 'cluster', 'chain'))
+    with pytest.raises(AnonymizationError, match='no synthetic identities'):
+        backend.run(_faces(1, False), np.array([0]))
 
 
 class _Fake(Backend):

@@ -3,8 +3,10 @@
 """A run that was killed goes on to the same recording."""
 
 import itertools
+import json
 import multiprocessing
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -171,3 +173,22 @@ def test_what_is_only_needed_to_go_on_never_gets_into_the_result(
     assert anonymize(bag, out, '--resume', *options) == 0
     assert files(out) == before
     assert not (tmp_path / 'out.unfinished').exists()
+
+
+def test_the_secret_of_a_run_stays_with_it_and_is_told_nobody(
+        tmp_path: Path, anonymize: Anonymize, capsys: pytest.CaptureFixture[str]) -> None:
+    bag = write_mcap(tmp_path / 'in.mcap', list(drive(Maker())))
+    out, key = tmp_path / 'out', ['-p', 'deid.key:=between-us']
+    # This run fails at its end.
+    assert anonymize(bag, out, '--keep', 'no such attachment', *key) == 1
+    assert anonymize(bag, out, '--keep', 'no such attachment', '--resume', '-p',
+                     'deid.key:=another') == 1
+    assert 'another deid.key' in capsys.readouterr().err
+    shutil.rmtree(tmp_path / 'out.unfinished')
+    assert anonymize(bag, out, *key) == 0
+    written = b''.join(file.read_bytes() for file in out.iterdir())
+    assert b'between-us' not in written
+    report = json.loads((out / 'deid_report.json').read_text())
+    assert report['provenance']['parameters']['deid.key'] == '(set)'
+    printed = capsys.readouterr()
+    assert 'between-us' not in printed.out + printed.err

@@ -1,0 +1,181 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""Attributes, generator and gallery of the mode synthetic."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('dlib')
+
+from deid_ros.offboard.datasets import Faces  # noqa: E402
+from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
+from deid_ros.offboard.training import gallery, views  # noqa: E402
+from deid_ros.offboard.training.attributes import (  # noqa: E402
+    Unlabelled,
+    label_targets,
+    wanted_columns,
+)
+from deid_ros.offboard.training.data import TrainingData  # noqa: E402
+from deid_ros.offboard.training.generator import (  # noqa: E402
+    NOBODY,
+    Generator,
+    people_with_identity,
+)
+from deid_ros.offboard.training.recipe import load_recipe  # noqa: E402
+from deid_ros.offboard.training.runs import load_run  # noqa: E402
+from deid_ros.offboard.training.stages import train  # noqa: E402
+
+_CPU = torch.device('cpu')
+_PLAIN = 'stage: autoencoder\nfamily: fully_connected\nwidths: [12, 8]\nepochs: 1\n'
+_ATTRIBUTES = ('stage: attributes\nattributes: [smile, ethnicity=elf]\nepochs: 2\nbatch_size: 32\n'
+               'precision: float32\n')
+_GENERATOR = ('stage: generator\nbase: attributes\nstart: plain\nfamily: fully_connected\n'
+              'widths: [12, 8]\nattributes: [smile, ethnicity=elf]\nepochs: 3\nviews: 2\n'
+              'batch_size: 32\naugmentation: {flip: true, shift: 0.05}\n')
+
+
+@pytest.fixture(scope='module')
+def data() -> TrainingData:
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (80, 6, 6, 3), np.uint8)
+    names = np.array([f'{index}.png' for index in range(80)])
+    people = np.array([f'{index // 2}' for index in range(80)])
+    return TrainingData(
+        Faces(coarse.repeat(16, axis=1).repeat(16, axis=2), names, people),
+        {'smile': random.choice(['0', '1'], 80), 'ethnicity': random.choice(['elf', 'orc'], 80)})
+
+
+def _recipe(folder: Path, name: str, text: str):
+    path = folder / f'{name}.yaml'
+    path.write_text(text)
+    return load_recipe(path)
+
+
+def test_a_resumed_training_gives_the_same_weights(tmp_path, data):
+    recipes = [_recipe(tmp_path, name, text) for name, text in (
+        ('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR))]
+    for runs, stops in (('at once', (None,)), ('in steps', (1, None))):
+        for recipe in recipes:
+            for stop in stops:
+                train(recipe, data, tmp_path / runs, device=_CPU, until=stop)
+    for file in ('attributes/attributes', 'generator/encoder', 'generator/decoder',
+                 'generator/people'):
+        one, other = (tmp_path / runs / f'{file}.npz' for runs in ('at once', 'in steps'))
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_encoder_gives_what_was_trained(tmp_path, data):
+    for name, text in (('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR)):
+        train(_recipe(tmp_path, name, text), data, tmp_path, device=_CPU)
+    recipe = load_recipe(tmp_path / 'generator.yaml')
+    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    with torch.no_grad():
+        attributes = load_run(tmp_path, 'attributes', 'attributes',
+                              load_recipe(tmp_path / 'attributes.yaml'))(faces)
+        latents = load_run(tmp_path, 'generator', 'encoder', recipe)(faces)
+        tail = load_run(tmp_path, 'generator', 'encoder', recipe)[-3:]
+    assert attributes.shape == (80, recipe.attribute_count)
+    assert attributes.abs().max() <= 1
+    assert torch.allclose(tail(attributes), latents, atol=1e-2)
+
+
+def test_attributes_in_words():
+    assert wanted_columns(['smile', 'race=elf', 'race=orc']) == ('smile', 'race')
+    labels = {'smile': np.array(['1', '0']), 'race': np.array(['orc', 'elf'])}
+    assert label_targets(labels, ['smile', 'race=elf']) == pytest.approx(
+        np.array([[0.9, -0.9], [-0.9, 0.9]]))
+
+
+def test_light_comes_from_where_it_comes_from():
+    dark = torch.full((3, 1, 64, 64), -0.5)
+    dark[1, 0, :32, :32] = 0.5
+    dark[2, 0, 32:, 32:] = 0.5
+    light = Unlabelled(torch.rand(20, 1, 64, 64) * 2 - 1).targets(dark)[:, 10:14]
+    assert light[0] == pytest.approx(np.tanh(-0.75))
+    assert light[1] == pytest.approx(np.tanh([0.75, -0.75, -0.75, -0.75]))
+    assert light[2] == pytest.approx(np.tanh([-0.75, -0.75, -0.75, 0.75]))
+
+
+def _generator(people: int, attributes: 'torch.Tensor') -> Generator:
+    torch.manual_seed(0)
+    return Generator(torch.nn.Sequential(torch.nn.Linear(attributes.shape[1], 5)),
+                     torch.nn.Sequential(torch.nn.Linear(5, 4)), people, attributes)
+
+
+def test_identities_tell_nothing_of_attributes():
+    attributes = torch.rand(50, 3)
+    generator = _generator(50, attributes)
+    with torch.no_grad():
+        generator._identities.copy_(attributes @ torch.rand(3, 5) + 0.1 * torch.randn(50, 5) + 2)
+    generator.uncouple()
+    identities = generator.identities
+    assert np.abs(identities.mean(axis=0)).max() < 1e-4
+    centred = attributes.numpy() - attributes.numpy().mean(axis=0)
+    assert np.abs(centred.T @ identities).max() < 1e-3
+    assert np.linalg.norm(identities) > 1  # what is left is who it is
+
+
+def test_nobody_has_no_identity():
+    generator = _generator(2, torch.rand(2, 3))
+    with torch.no_grad():
+        generator._identities.fill_(1)
+        codes = torch.rand(1, 3)
+        plain = generator.decoder(generator.tail(codes))
+        shown = [generator(torch.cat([codes, torch.tensor([[float(person)]])], 1))
+                 for person in (NOBODY, 0)]
+    assert torch.equal(shown[0], plain)
+    assert not torch.allclose(shown[1], plain)
+
+
+def test_people_with_one_trained_image_have_no_identity():
+    identities = np.array(['a', 'b', 'b', 'c', 'c', 'd', 'd'])
+    trained = np.array([True, True, True, True, False, True, True])
+    names, numbers = people_with_identity(identities, trained)
+    assert list(names) == ['b', 'd']
+    assert list(numbers) == [NOBODY, 0, 0, NOBODY, NOBODY, 1, 1]
+
+
+def test_contributors_are_three_people_and_the_same_again():
+    trios = gallery.contributors(40, 3)
+    assert trios.shape == (gallery.CANDIDATES, 3)
+    assert (np.sort(trios, axis=1)[:, 1:] > np.sort(trios, axis=1)[:, :-1]).all()
+    assert np.array_equal(trios, gallery.contributors(40, 3))
+    with pytest.raises(ValueError, match='needs 3 people'):
+        gallery.contributors(2, 3)
+
+
+def test_candidate_numbers_survive_half_precision():
+    numbers = np.arange(gallery.CANDIDATES)
+    assert np.array_equal(numbers.astype(np.float16).astype(int), numbers)
+
+
+def test_farthest_points_in_the_look_in_which_they_are_nearest():
+    line = np.zeros((5, 2, 128))
+    line[:, 0, 0] = line[:, 1, 0] = [0, 1, 2, 9, 10]
+    line[4, 1, 0] = 9  # in one look, the last is like the one before
+    chosen = gallery.farthest_points(line, 3)
+    assert set(chosen[:2]) == {0, 3} or set(chosen[:2]) == {0, 4}
+    assert not {3, 4} <= set(chosen)
+    assert len(gallery.farthest_points(line, 99)) == 5
+
+
+def test_every_centre_stands_for_many_people():
+    random = np.random.default_rng(0)
+    latents = np.concatenate([random.normal(size=(300, 4)), random.normal(50, 1, (3, 4))])
+    people = np.array([f'{index // 2}' for index in range(303)])
+    centres = gallery.populated_centres(latents.astype(np.float32), people, 10, 0)
+    assert centres.dtype == np.float32
+    assert len(centres) > 1
+    nearest = np.linalg.norm(latents[:, None] - centres[None], axis=2).argmin(axis=1)
+    assert min(len(set(people[nearest == index])) for index in range(len(centres))) >= 10
+
+
+def test_nearest_other_person():
+    described = np.zeros((4, 128), np.float32)
+    described[:, 0] = [0, 1, 5, 7]
+    people = np.array(['a', 'a', 'b', 'c'])
+    assert gallery.nearest_others(Crowd(described, people), described) == pytest.approx(
+        [5, 4, 2, 2])
