@@ -193,7 +193,7 @@ def test_shipped_modes_are_made_of_what_the_shipped_recipes_train():
     recipes = {path.stem: load_recipe(path)
                for path in (_REPOSITORY / 'config' / 'training').glob('*.yaml')}
     modes = yaml.safe_load((_REPOSITORY / 'models' / MODES_FILE).read_text(encoding='utf-8'))
-    assert set(modes) == {'reconstruct', 'cluster', 'attribute', 'neighbour', 'cell'}
+    assert set(modes) == {'synthetic', 'reconstruct', 'cluster', 'attribute', 'neighbour', 'cell'}
     for mode in modes.values():
         for variant in mode['apply'].values():
             for name in [variant['encoder'], *mode['networks']]:
@@ -201,7 +201,10 @@ def test_shipped_modes_are_made_of_what_the_shipped_recipes_train():
                 assert role in recipes[recipe].networks()
                 assert recipes[recipe].color == mode['color']
     for recipe in recipes.values():
-        if recipe.base is not None:
+        if recipe.stage == 'generator':
+            assert recipes[recipe.base].attributes == recipe.attributes
+            assert recipes[recipe.start].widths == recipe.widths
+        elif recipe.base is not None:
             assert recipes[recipe.base].widths == recipe.widths
             assert recipes[recipe.base].color == recipe.color
 
