@@ -34,6 +34,8 @@ KEPT = 'as it is, by --keep'
 _NO_PICTURES = {
     'sensor_msgs/msg/PointCloud2', 'nav_msgs/msg/OccupancyGrid', 'map_msgs/msg/OccupancyGridUpdate',
 }
+# What is nested deeper holds itself, which no message can.
+_DEEPEST = 64
 # Pictures, though nothing in their definition says so.
 _VIDEO = {'theora_image_transport/msg/Packet'}
 _BYTES = {'uint8', 'int8', 'byte', 'char', 'octet'}
@@ -188,7 +190,8 @@ def picture_in(name: str, types: Types, path: str = '') -> str:
     """
     if name in _NO_PICTURES:
         return ''
-    if name in IMAGE_TYPES or name in _VIDEO or name not in types:
+    if (name in IMAGE_TYPES or name in _VIDEO or name not in types
+            or path.count('.') > _DEEPEST):
         return path or '.'
     fields = types[name]
     has_format = any('/' not in field.type and _FORMATS.search(field.name) for field in fields)

@@ -316,9 +316,11 @@ class _Conversation:
             yield
         except (EOFError, OSError) as error:
             self._process.join(1)
+            code = self._process.exitcode
+            what = 'failed' if code is None else f'ended (exit code {code})'
             raise BagError(
-                f'A worker process ended (exit code {self._process.exitcode}). If the memory was '
-                'full, which ends processes by signal 9, use fewer --jobs.') from error
+                f'A worker process {what}. If the memory was full, which ends processes by signal '
+                '9, use fewer --jobs.') from error
 
 
 class _Asking:

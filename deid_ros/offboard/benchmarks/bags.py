@@ -38,16 +38,17 @@ _SAMPLE_PERIOD = 0.05
 
 
 class Run(NamedTuple):
-    """What a command took: seconds of the clock, seconds of processors, MiB at the peak."""
+    """What a command took: seconds of the clock and of processors, MiB at the peak if watched."""
 
     seconds: float
     processor_seconds: float
     peak: float
 
 
-def measured(command: Sequence[str]) -> Run:
+def measured(command: Sequence[str], watches_memory: bool = False) -> Run:
     """Run a command to its end.
 
+    :param watches_memory: which takes some time of the processors.
     :raises ConfigurationError: it failed.
     """
     os.sync()  # What was written before, the inputs among it, is not for this command to wait for.
@@ -63,10 +64,12 @@ def measured(command: Sequence[str]) -> Run:
                     peaks[pid] = max(peaks.get(pid, 0.0), _peak(pid))
 
         watcher = threading.Thread(target=watch)
-        watcher.start()
+        if watches_memory:
+            watcher.start()
         code = process.wait()
         done.set()
-        watcher.join()
+        if watches_memory:
+            watcher.join()
         seconds, after = time.monotonic() - start, os.times()
         if code:
             errors.seek(0)
@@ -151,7 +154,8 @@ class Benchmark:
                     for count in (short, long)]
             rates: dict[int, float] = {}
             for jobs in self._options.jobs:
-                first, second = (self._tool(bag, '--jobs', str(jobs)) for bag in bags)
+                first, second = (measured([*self._command(bag), '--jobs', str(jobs)])
+                                 for bag in bags)
                 rates[jobs] = (long - short) / (second.seconds - first.seconds)
                 used = (second.processor_seconds - first.processor_seconds) / (long - short)
                 print(row((kind, jobs, f'{rates[jobs]:.1f}',
@@ -166,7 +170,7 @@ class Benchmark:
         first = 0.0
         for count in self._options.lengths:
             bag = write_recording(self._new(), count, self._frames, raw=False)
-            peak = self._tool(bag, '--jobs', str(jobs)).peak
+            peak = measured([*self._command(bag), '--jobs', str(jobs)], watches_memory=True).peak
             first = first or peak
             print(row(('jpeg', count, jobs, f'{peak:.0f}', f'{100 * (peak / first - 1):+.1f} %')),
                   flush=True)
@@ -208,8 +212,8 @@ class Benchmark:
                   row(('anonymize_bag', label, f'{ours:.1f}', f'{ours / theirs:.2f}')),
                   sep='\n', flush=True)
 
-    def _tool(self, bag: pathlib.Path, *options: str) -> Run:
-        return measured([*TOOL, str(bag), str(self._new()), *options, *self._parameters])
+    def _command(self, bag: pathlib.Path) -> list[str]:
+        return [*TOOL, str(bag), str(self._new()), *self._parameters]
 
     def _new(self) -> pathlib.Path:
         return self._folder / f'{next(self._numbers)}'

@@ -57,6 +57,7 @@ PICTURES = {
     'acme_msgs/msg/Blob': 'string mime_type\nuint8[] blob',
     'acme_msgs/msg/Numbered': 'uint8 JPEG=1\nuint8 encoding\nuint8[] bytes',
     'acme_msgs/msg/Sized': 'uint16 image_width\nuint16 image_height\nuint16[] values',
+    'acme_msgs/msg/Endless': 'acme_msgs/Endless[] next',
     'acme_msgs/msg/Unknown': 'acme_msgs/Missing what',
 }
 HARMLESS = {
