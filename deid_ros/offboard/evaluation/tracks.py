@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`evaluate tracks`: whether a person keeps one new face along a track, and gets another in each run.
+"""`evaluate tracks`: whether people keep one new face along a track, and get another in each run.
 
 A video goes through the frame path twice, with two secrets. New faces are compared as dlib sees
 them, those that the autoencoder made and that are large enough.
