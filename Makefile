@@ -56,6 +56,7 @@ results: $(VENV)/installed-evaluate
 
 models: $(VENV)/installed-train runs/hues
 	$(VENV)/bin/train $(RECIPES) --data $(DATA) --labels $(LABELS) --hues runs/hues --runs runs $(ARGS)
+	$(VENV)/bin/build_gallery config/training/synthetic.yaml --data $(DATA) --runs runs
 	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \
 		--data '$(notdir $(DATA))' --hues '$(LENDERS) people of $(notdir $(COLOR_DATA))'
 
