@@ -88,12 +88,13 @@ def seconds_of_runs(backend: Backend, batch: int, seconds: float, clock: Clock) 
     """Return the time of each of as many runs of one batch as fit, and of 20 at least."""
     shape = (batch, FACE_SIZE, FACE_SIZE) + ((3,) if backend.color else ())
     faces = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    identities = np.zeros(batch, np.int64) if backend.identity_count else None
     for _ in range(_WARM_UP):  # the first runs allocate
-        backend.run(faces)
+        backend.run(faces, identities)
     times: list[float] = []
     while len(times) < _LEAST_RUNS or sum(times) < seconds:
         start = clock()
-        backend.run(faces)
+        backend.run(faces, identities)
         times.append(clock() - start)
     return np.array(times)
 

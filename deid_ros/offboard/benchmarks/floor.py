@@ -84,7 +84,7 @@ def work_of(chain: Chain) -> Work:
     for network, side in zip(chain.networks, sides, strict=True):
         values += sum(array.size for array in network.arrays.values())
         operations += _operations(network.layers, side)
-    if chain.shift is not None:
+    if chain.shift is not None and 'centres' in chain.shift.arrays:
         centres = chain.shift.arrays['centres'].size
         values += centres
         operations += 2 * centres

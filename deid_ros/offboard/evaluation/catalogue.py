@@ -68,6 +68,9 @@ MEASURES: dict[str, Measure] = {
     'mouth open, originals': Measure('%', '', 'the same for the originals'),
     'gender': Measure('%', '↑', 'gender seems the same as in the original'),
     'detection': Measure('%', '↑', 'faces that another detector still finds in their place'),
+    'same in the next frame': Measure('%', '↑', 'new faces of a track that are one person in '
+                                      'two frames in a row'),
+    'another in another run': Measure('%', '↑', 'faces that are another person in another run'),
     'outside exact': Measure('%', '↑', 'frames without any change outside of the faces'),
     'outside PSNR': Measure('dB', '↑', 'of what lies outside of the faces', False),
     'outside SSIM': Measure('', '↑', 'of what lies outside of the faces', False),
