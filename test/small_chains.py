@@ -11,16 +11,16 @@ from deid_ros.core.deidentification.weights import Network
 _RANDOM = np.random.default_rng(0)
 
 
-def _network(layers):
+def _network(layers, random):
     arrays = {}
     for index, layer in enumerate(layers):
         if layer[0] in ('dense', 'conv'):
             inputs, outputs = layer[1:]
             kernel = (3, 3) if layer[0] == 'conv' else ()
             fan_in = inputs * (9 if kernel else 1)
-            arrays[f'{index}.weight'] = _RANDOM.normal(
+            arrays[f'{index}.weight'] = random.normal(
                 0, (2 / fan_in) ** 0.5, (outputs, inputs) + kernel).astype(np.float32)
-            arrays[f'{index}.bias'] = _RANDOM.normal(0, 0.1, outputs).astype(np.float32)
+            arrays[f'{index}.bias'] = random.normal(0, 0.1, outputs).astype(np.float32)
     return Network(layers, arrays)
 
 
@@ -28,9 +28,10 @@ def _shift(kind, size):
     if kind is None:
         return None
     if kind.startswith('synthetic'):
-        arrays = {'identities': _RANDOM.normal(0, 1, (6, size)).astype(np.float32)}
+        random = np.random.default_rng(0)
+        arrays = {'identities': random.normal(0, 1, (6, size)).astype(np.float32)}
         if kind == 'synthetic, k':
-            arrays['centres'] = _RANDOM.normal(0, 1, (40, size)).astype(np.float32)
+            arrays['centres'] = random.normal(0, 1, (40, size)).astype(np.float32)
         return RuntimeShift('synthetic', 1, arrays)
     centres = _RANDOM.normal(0, 1, (4, 40, size // 4) if kind == 'cell' else (40, size))
     return RuntimeShift(kind, 5, {'centres': centres.astype(np.float32),
@@ -55,5 +56,6 @@ def small_chain(family, kind, key):
                   networks.convolutional_decoder(channels, widths)]
         size = 32
     layers = coders + [networks.deblurrer(channels, 4), networks.smoothener(channels, 4)]
-    return Chain('test', color, [_network(part) for part in layers], _shift(kind, size), 0.7, key,
-                 {})
+    random = np.random.default_rng(0) if kind and kind.startswith('synthetic') else _RANDOM
+    return Chain('test', color, [_network(part, random) for part in layers], _shift(kind, size),
+                 0.7, key, {})

@@ -15,14 +15,13 @@ from deid_ros.core.backends import cuda  # noqa: E402
 from deid_ros.core.backends.cuda_graphs import CudaGraphs  # noqa: E402
 from deid_ros.core.backends.torch_backend import ChainModule, TorchBackend  # noqa: E402
 
-_CHAIN = small_chain('fully connected', 'cluster', 'graphs')
-
 
 class _Module:
     """A chain's module that remembers its last call, which is what a capture records."""
 
-    def __init__(self, module):
-        self._module = module
+    def __init__(self, chain):
+        self.chain = chain
+        self._module = ChainModule(chain).eval()
         self.calls = 0
 
     def __call__(self, faces, control):
@@ -34,7 +33,7 @@ class _Module:
 
 @pytest.fixture
 def module(monkeypatch):
-    module = _Module(ChainModule(_CHAIN).eval())
+    module = _Module(small_chain('fully connected', 'cluster', 'graphs'))
 
     class Graph:
         def replay(self):
@@ -59,7 +58,7 @@ def module(monkeypatch):
 
 @pytest.mark.parametrize('count', [1, 2, 3, 4])
 def test_a_replay_gives_what_the_module_gives(module, count):
-    graphs = CudaGraphs(module, _CHAIN, (1, 2, 4))
+    graphs = CudaGraphs(module, module.chain, (1, 2, 4))
     captured = module.calls
     faces = np.random.default_rng(0).random((count, 64, 64), np.float32)
     for alpha in (1.0, 0.3):
@@ -71,7 +70,7 @@ def test_a_replay_gives_what_the_module_gives(module, count):
 
 
 def test_results_are_the_callers_own(module):
-    graphs = CudaGraphs(module, _CHAIN, (1, 2))
+    graphs = CudaGraphs(module, module.chain, (1, 2))
     random = np.random.default_rng(0)
     first = graphs.run(random.random((2, 64, 64), np.float32), np.full((1, 1), 0.5, np.float32))
     before = first.copy()
