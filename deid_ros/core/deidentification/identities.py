@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which synthetic identity a face gets: a secret, and the same one along a track.
 
-The choice is a keyed pseudo-random function. Without the key, nobody can tell from two new faces
-whether one person is behind them, nor from an original which new face it has got.
+The choice is a keyed pseudo-random function: without the key, the identity of a new face tells
+neither who is behind it nor whether another track is of the same person. Tracks of two cameras that
+have the same number share an identity.
 """
 
 import hashlib

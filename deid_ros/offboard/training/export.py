@@ -38,10 +38,11 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: 
         'data': f'{data}, colored by {hues}' if recipe.color and hues else data,
         'date': date.fromtimestamp(source.stat().st_mtime).isoformat(),
     }
-    if (runs / recipe_name / REPORT).exists() and role == TABLE:
-        entry['report'] = json.loads((runs / recipe_name / REPORT).read_text(encoding='utf-8'))
+    report = runs / recipe_name / REPORT
     if role != TABLE:
         entry['layers'] = recipe.networks()[role]
+    elif report.exists():
+        entry['report'] = json.loads(report.read_text(encoding='utf-8'))
     return entry
 
 

@@ -45,7 +45,7 @@ CONTRIBUTORS = 3
 #: As many as half precision can number exactly.
 CANDIDATES = 2048
 # How far candidates are from the mean; people are 2.2 from it on average. At 9, one look in twenty
-# is no face any more; at 3, a quarter of pairs are taken for one person.
+# is no face any more; at 4, a quarter of pairs are taken for one person.
 _FAR = 6.5
 # Looks in which each candidate is shown.
 _LOOKS = 6
