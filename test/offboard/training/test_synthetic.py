@@ -147,6 +147,17 @@ def test_contributors_are_three_people_and_the_same_again():
         gallery.contributors(2, 3)
 
 
+def test_candidates_are_equally_far_and_made_of_their_three():
+    identities = np.eye(6, 8, dtype=np.float32)
+    trios = np.array([[0, 2, 5], [1, 2, 3]])
+    candidates = gallery.made_of(identities, trios, 0)
+    lengths = np.linalg.norm(candidates, axis=1)
+    assert lengths == pytest.approx(lengths[0])
+    for candidate, trio in zip(candidates, trios):
+        assert list(np.flatnonzero(candidate)) == sorted(trio)
+        assert np.abs(candidate[trio]) == pytest.approx(lengths[0] / np.sqrt(3))
+
+
 def test_candidate_numbers_survive_half_precision():
     numbers = np.arange(gallery.CANDIDATES)
     assert np.array_equal(numbers.astype(np.float16).astype(int), numbers)
