@@ -119,7 +119,7 @@ class _Files(Recording):
     """The files of one recording, one after the other; two are never open at once.
 
     A compressed file is unpacked into the folder for temporary files. It loses its name there as
-    soon as it is open, so that a kill leaves no untreated image behind.
+    soon as it is open, so that a kill later leaves no untreated image behind.
     """
 
     def __init__(self, storage: str, files: list[Path], compression: Compression = _UNCOMPRESSED,
@@ -128,7 +128,6 @@ class _Files(Recording):
         self.files = files
         self.compression = compression
         self._topics = {topic['name']: topic for topic in topics or []}
-        self._folder = tempfile.TemporaryDirectory(prefix='anonymize_bag-')
         self._part: tuple[Path, StorageFile] | None = None
         try:
             self._look()
@@ -138,7 +137,6 @@ class _Files(Recording):
 
     def close(self) -> None:
         self._close_part()
-        self._folder.cleanup()
 
     def items(self) -> Iterator[Item]:
         for file in self.files:
@@ -215,20 +213,20 @@ class _Files(Recording):
             self._part = None
 
     def _unpacked(self, file: Path) -> StorageFile:
-        target = Path(self._folder.name) / file.stem
-        try:
-            with file.open('rb') as packed, target.open('xb') as unpacked:
-                if self.compression.format == 'lz4':
-                    with lz4.frame.open(packed) as stream:
-                        shutil.copyfileobj(stream, unpacked)
-                else:
-                    zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
-            return _STORAGES[self.storage](target)
-        except _LIBRARY_ERRORS as error:
-            raise DamagedError(f'{file} is damaged: it cannot be decompressed ({error}).'
-                               ) from error
-        finally:
-            target.unlink(missing_ok=True)
+        # Gone with the folder as soon as it is open: see the class.
+        with tempfile.TemporaryDirectory(prefix='anonymize_bag-') as folder:
+            target = Path(folder) / file.stem
+            try:
+                with file.open('rb') as packed, target.open('xb') as unpacked:
+                    if self.compression.format == 'lz4':
+                        with lz4.frame.open(packed) as stream:
+                            shutil.copyfileobj(stream, unpacked)
+                    else:
+                        zstandard.ZstdDecompressor().copy_stream(packed, unpacked)
+                return _STORAGES[self.storage](target)
+            except _LIBRARY_ERRORS as error:
+                raise DamagedError(f'{file} is damaged: it cannot be decompressed ({error}).'
+                                   ) from error
 
 
 def _decompressed(decompressor: Any, data: bytes | memoryview) -> bytes:

@@ -29,6 +29,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionMode
 
 from deid_ros.core.faces import region_of
+from deid_ros.offboard.bag.reading import open_recording
 
 Anonymize = Callable[..., int]
 
@@ -274,3 +275,16 @@ def test_the_quality_of_service_is_kept_to_the_letter(tmp_path: Path, anonymize:
     with AnyReader([tmp_path / 'out']) as reader:
         assert {tuple(each.ext.offered_qos_profiles)  # type: ignore[union-attr]
                 for each in reader.connections} == {(QOS,)}
+
+
+@pytest.mark.parametrize('source', ['mcap', 'file-compressed sqlite3', 'file-compressed mcap'])
+def test_an_open_recording_has_nothing_in_the_temporary_folder(tmp_path, monkeypatch, source):
+    bag = SOURCES[source](tmp_path)
+    temporary = tmp_path / 'temporary'
+    temporary.mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(temporary))
+    recording = open_recording(bag)
+    assert not list(temporary.iterdir())
+    assert sum(1 for _ in recording.items()) > 1
+    recording.close()
+    assert not list(temporary.iterdir())
