@@ -52,26 +52,28 @@ class Unlabelled:
     """
 
     def __init__(self, faces: torch.Tensor) -> None:
-        found = _landmarks(faces)
+        found = landmarks(faces)
         self._mean, self._deviation = found.mean(axis=0), found.std(axis=0)
 
     def targets(self, faces: torch.Tensor) -> np.ndarray:
         """Return (N, 15) float32 of faces shaped like those: landmarks, then light."""
-        pose = (_landmarks(faces) - self._mean) / self._deviation / _LANDMARK_SPREAD
+        pose = (landmarks(faces) - self._mean) / self._deviation / _LANDMARK_SPREAD
         pixels = faces[:, 0].numpy()
         half = pixels.shape[1] // 2
         light = [part.mean(axis=(1, 2)) for rows in (pixels[:, :half], pixels[:, half:])
                  for part in (rows[:, :, :half], rows[:, :, half:])]
         light.append(pixels.std(axis=(1, 2)))
-        result = np.tanh(np.concatenate([pose, _LIGHT_GAIN * np.stack(light, axis=1)], axis=1))
+        result = np.tanh(np.concatenate(
+            [pose.reshape(len(pose), -1), _LIGHT_GAIN * np.stack(light, axis=1)], axis=1))
         assert result.shape[1] == UNLABELLED
         return result.astype(np.float32)
 
 
-def _landmarks(faces: torch.Tensor) -> np.ndarray:
-    pixels = ((faces[:, 0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+def landmarks(faces: torch.Tensor) -> np.ndarray:
+    """Return (N, 5, 2) float32, see `FaceRecognizer`, of (N, 1, 64, 64) faces."""
     recognizer = FaceRecognizer()
-    return np.stack([recognizer.landmarks(face).ravel() for face in pixels]).astype(np.float32)
+    return np.stack([recognizer.landmarks(face) for face in views.pixels(faces)]
+                    ).astype(np.float32)
 
 
 def train_attributes(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,

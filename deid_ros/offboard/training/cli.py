@@ -59,9 +59,11 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     try:
-        # Color networks start from those for luminance, and encoders from autoencoders.
+        # Color networks start from those for luminance, encoders from autoencoders, and contrast
+        # from a generator.
         recipes = sorted((load_recipe(path) for path in options.recipes),
-                         key=lambda recipe: (recipe.stage in ('encoder', 'generator'),
+                         key=lambda recipe: (recipe.stage == 'contrast',
+                                             recipe.stage in ('encoder', 'generator'),
                                              recipe.start is not None))
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)

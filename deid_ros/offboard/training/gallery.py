@@ -12,7 +12,7 @@ comes into the gallery only if, in each of them,
 - none of the three is within 0.6 of it;
 - and if hardly anybody of the training data is within 0.6 of it on average.
 
-Of those that pass, the ones are taken that are farthest from each other.
+Of those that pass, the ones are taken that are least confused with each other.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
 from torch import nn
 from tqdm import tqdm
 
@@ -33,20 +33,15 @@ from deid_ros.offboard.evaluation import battery, measures
 from deid_ros.offboard.evaluation.leak import CROWD_QUANTILE, Crowd
 from deid_ros.offboard.evaluation.store import Store
 from deid_ros.offboard.recognition import SAME_PERSON
-from deid_ros.offboard.training import views
+from deid_ros.offboard.training import candidates, views
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.generator import PEOPLE, people_with_identity
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.runs import TABLE, encode, load_run
 
 REPORT = 'gallery.json'
-#: People that a candidate is made of.
-CONTRIBUTORS = 3
 #: As many as half precision can number exactly.
 CANDIDATES = 2048
-# How far candidates are from the mean; people are 2.2 from it on average. At 9, one look in twenty
-# is no face any more; at 4, a quarter of pairs are taken for one person.
-_FAR = 6.5
 # Looks in which each candidate is shown.
 _LOOKS = 6
 # Share of the training people who may be within 0.6 of a candidate, on average over its looks.
@@ -74,46 +69,40 @@ class Verified(NamedTuple):
 
 
 def contributors(people: int, seed: int) -> np.ndarray:
-    """Return (CANDIDATES, 3) numbers of different people, those that each candidate is made of.
+    """Return (CANDIDATES, 3) numbers of the people that each candidate of a gallery is made of.
 
     :param people: how many there are, see `people_with_identity`.
     :raises ValueError: there are fewer than three.
     """
-    if people < CONTRIBUTORS:
-        raise ValueError(f'a gallery needs {CONTRIBUTORS} people with two images, not {people}')
-    random = np.random.default_rng(seed)
-    return np.stack([random.choice(people, CONTRIBUTORS, replace=False)
-                     for _ in range(CANDIDATES)])
+    return candidates.trios(people, CANDIDATES, np.random.default_rng(seed))
 
 
-def made_of(identities: np.ndarray, trios: np.ndarray, seed: int) -> np.ndarray:
-    """Return the (C, D) candidates.
-
-    :param identities: (P, D) of people; `trios` (C, 3) numbers of them.
-    """
-    signs = np.random.default_rng(seed + 1).choice([-1, 1], trios.shape).astype(np.float32)
-    mixed = (signs[:, :, None] * identities[trios]).sum(axis=1)
-    return _FAR * mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
-
-
-def farthest_points(described: np.ndarray, count: int) -> np.ndarray:
-    """Return the indices of candidates that are far from each other, the farthest first.
-
-    Two candidates are as far apart as in that look in which they are nearest.
+def confusions(described: np.ndarray) -> np.ndarray:
+    """Return (C, C) float32: in what share of the looks two candidates are taken for one person.
 
     :param described: (C, L, 128) descriptors.
     """
-    def from_one(index: int) -> np.ndarray:
-        return np.linalg.norm(described - described[index], axis=2).min(axis=1)
+    result = np.zeros((len(described),) * 2, np.float32)
+    for look in described.swapaxes(0, 1):
+        result += pairwise_distances(look) <= SAME_PERSON
+    np.fill_diagonal(result, 0)
+    return result / described.shape[1]
 
-    mean = described.mean(axis=(0, 1))
-    chosen = [int(np.linalg.norm(described - mean, axis=2).min(axis=1).argmax())]
-    nearest = from_one(chosen[0])
-    while len(chosen) < min(count, len(described)):
-        nearest[chosen] = -1
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, from_one(chosen[-1]))
-    return np.array(chosen)
+
+def least_confused(confused: np.ndarray, count: int) -> np.ndarray:
+    """Return the indices of `count` candidates, or fewer, that are seldom taken for each other.
+
+    The one that is confused most with those that are left is dropped, again and again.
+
+    :param confused: (C, C), see `confusions`.
+    """
+    left = np.ones(len(confused), bool)
+    total = confused.sum(axis=1)
+    while left.sum() > count:
+        worst = int(np.where(left, total, -1).argmax())
+        left[worst] = False
+        total -= confused[worst]
+    return np.flatnonzero(left)
 
 
 def populated_centres(latents: np.ndarray, identities: np.ndarray, least: int, seed: int
@@ -138,7 +127,7 @@ def populated_centres(latents: np.ndarray, identities: np.ndarray, least: int, s
 class Gallery:
     """The networks and the training faces that a gallery is made with.
 
-    :param recipe: of the generator.
+    :param recipe: of the chain, of the stage `contrast`.
     :param faces: the training faces, (N, 96, 96, 3) with context.
     """
 
@@ -146,16 +135,16 @@ class Gallery:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
         self._crowd = battery.crowd_of(faces, store)
-        rest = [load_run(runs, recipe.name, 'decoder', recipe)]
-        for stage in ('deblurrer', 'smoothener'):
-            rest.append(load_run(runs, f'{stage}_gray', stage, Recipe(stage, stage)))
-        self._rest = nn.Sequential(*rest)
-        with np.load(runs / recipe.name / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
+        assert recipe.start is not None
+        self._rest = nn.Sequential(*[load_run(runs, recipe.name, role, recipe)
+                                     for role in ('decoder', 'deblurrer', 'smoothener')])
+        with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
             identities = arrays['identities'].astype(np.float32)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)
         self._trios = contributors(len(self._names), recipe.seed)
-        self.candidates = made_of(identities, self._trios, recipe.seed)
+        self.candidates = candidates.made_of(identities, self._trios,
+                                             np.random.default_rng(recipe.seed + 1))
         encoder = load_run(runs, recipe.name, 'encoder', recipe)
         self.latents = encode(encoder, views.view(views.planes(faces.pixels, color=False), None, 0),
                               torch.device('cpu'))
@@ -163,13 +152,15 @@ class Gallery:
     def rendered(self, latents: np.ndarray) -> np.ndarray:
         """Return (N, 64, 64) uint8 luminance."""
         with torch.no_grad():
-            faces = torch.cat([self._rest(part) for part in torch.from_numpy(latents).split(256)])
-        return np.rint((faces[:, 0].clamp(-1, 1).numpy() + 1) * 127.5).astype(np.uint8)
+            return np.concatenate([views.pixels(self._rest(part))
+                                   for part in torch.from_numpy(latents).split(256)])
 
     def verify(self) -> Verified:
         """Look at all candidates."""
-        looks = KMeans(_LOOKS, n_init=1, random_state=self._seed).fit(
-            self.latents).cluster_centers_.astype(np.float32)
+        centres = KMeans(_LOOKS, n_init=1, random_state=self._seed).fit(
+            self.latents).cluster_centers_
+        # Those of photos: an average of looks is blurred, and in it everybody looks alike.
+        looks = self.latents[pairwise_distances_argmin(centres, self.latents)]
         shown = self.rendered((self.candidates[:, None] + looks[None]).reshape(
             -1, looks.shape[1]))
         described = measures.descriptors(shown, self._store)
@@ -224,11 +215,9 @@ def nearest_others(crowd: Crowd, described: np.ndarray) -> np.ndarray:
     return result
 
 
-def _report(verified: Verified, chosen: np.ndarray) -> dict[str, object]:
-    described = verified.described[chosen]
-    first, second = np.triu_indices(len(chosen), 1)
-    apart = np.stack([np.linalg.norm(look[first] - look[second], axis=1)
-                      for look in described.swapaxes(0, 1)])
+def _report(verified: Verified, confused: np.ndarray) -> dict[str, object]:
+    """Return what was found out; `confused` is of those that were chosen."""
+    pairs = len(confused) * (len(confused) - 1)
     return {
         'candidates': len(verified.passed),
         'a face in all looks (of those that pass the rest)': int(verified.is_face.sum()),
@@ -236,9 +225,9 @@ def _report(verified: Verified, chosen: np.ndarray) -> dict[str, object]:
         'none of its contributors': int(verified.is_no_contributor.sum()),
         'hardly anybody within 0.6': int(verified.is_like_nobody.sum()),
         'passed': int(verified.passed.sum()),
-        'chosen': len(chosen),
+        'chosen': len(confused),
         'pairs of chosen beyond 0.6 in the same look, percent':
-            round(100 * float((apart > SAME_PERSON).mean()), 2),
+            round(100 * (1 - float(confused.sum()) / max(pairs, 1)), 2),
     }
 
 
@@ -247,7 +236,7 @@ def main(arguments: list[str] | None = None) -> None:
     command = argparse.ArgumentParser(
         prog='build_gallery', description=str(__doc__).split('\n')[0].replace('`', ''))
     command.add_argument('recipe', type=Path, metavar='RECIPE.yaml',
-                         help='of the generator, which has been trained')
+                         help='of the stage contrast, which has been trained')
     command.add_argument('--data', required=True, type=Path,
                          help='tar or folder that it was trained on')
     command.add_argument('--runs', type=Path, default=Path('runs'))
@@ -257,6 +246,8 @@ def main(arguments: list[str] | None = None) -> None:
     options = command.parse_args(arguments)
     try:
         recipe = load_recipe(options.recipe)
+        if recipe.stage != 'contrast':
+            raise ValueError(f'{options.recipe} is of the stage {recipe.stage}, not contrast')
         gallery = Gallery(recipe, battery.training_faces(options.data, options.cache),
                           options.runs, Store(options.cache))
         verified = gallery.verify()
@@ -264,8 +255,10 @@ def main(arguments: list[str] | None = None) -> None:
         if not len(passed):
             raise ValueError(f'none of {CANDIDATES} candidates passes: the generator needs more '
                              'epochs or other data')
-        chosen = passed[farthest_points(verified.described[passed], options.count)]
-        report = _report(verified, chosen)
+        confused = confusions(verified.described[passed])
+        kept = least_confused(confused, options.count)
+        chosen = passed[kept]
+        report = _report(verified, confused[np.ix_(kept, kept)])
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'build_gallery: {error}\n')
     run = options.runs / recipe.name

@@ -10,8 +10,11 @@ import yaml
 
 from deid_ros.core.deidentification import networks
 
-STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator')
+STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator',
+          'contrast')
 SHIFTS = ('cluster', 'attribute', 'neighbour', 'cell')
+# Stages that give a generator of faces.
+_MAKERS = ('generator', 'contrast')
 #: How many numbers describe a face without labels: five landmarks, and how light falls on it.
 UNLABELLED = 15
 
@@ -62,7 +65,8 @@ class Recipe:
     :ivar base: the recipe whose autoencoder an encoder starts from, or whose attributes a generator
         makes faces of.
     :ivar start: for color networks, the recipe of the same networks for luminance whose weights
-        they start with; for a generator, the recipe whose decoder it starts with.
+        they start with; for a generator, the recipe whose decoder it starts with; for contrast, the
+        recipe of the generator.
     :ivar attributes: columns of the label file that a network of attributes learns besides what it
         can be shown without labels; COLUMN=WORD where a column holds words.
     :ivar shift: an encoder's targets.
@@ -96,7 +100,9 @@ class Recipe:
             raise ValueError('an encoder needs the keys base and shift')
         if self.stage == 'generator' and (self.base is None or self.start is None):
             raise ValueError('a generator needs the keys base and start')
-        if self.start is not None and not self.color and self.stage != 'generator':
+        if self.stage == 'contrast' and self.start is None:
+            raise ValueError('contrast needs the key start')
+        if self.start is not None and not self.color and self.stage not in _MAKERS:
             raise ValueError('the key start is for color networks and generators')
         if self.precision not in ('bfloat16', 'float32'):
             raise ValueError(f'precision {self.precision!r} is neither bfloat16 nor float32')
@@ -119,10 +125,12 @@ class Recipe:
             return {'smoothener': networks.smoothener(self.channels)}
         if self.stage == 'attributes':
             return {'attributes': networks.attribute_network(self.attribute_count)}
-        if self.stage == 'generator':
+        if self.stage in _MAKERS:
+            finish = {'deblurrer': networks.deblurrer(1), 'smoothener': networks.smoothener(1)}
             return {'encoder': networks.attribute_network(self.attribute_count)
                     + networks.attribute_decoder(self.attribute_count, self.widths[-1]),
-                    'decoder': networks.fully_connected_decoder(self.widths)}
+                    'decoder': networks.fully_connected_decoder(self.widths),
+                    **(finish if self.stage == 'contrast' else {})}
         if self.family == 'fully_connected':
             if self.color:
                 raise ValueError('the fully connected autoencoder is for luminance only')

@@ -15,6 +15,7 @@ from deid_ros.core.backends.torch_layers import module_of
 from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.offboard.training import shifts, views
 from deid_ros.offboard.training.attributes import train_attributes
+from deid_ros.offboard.training.contrast import train_contrast
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.generator import train_generator
 from deid_ros.offboard.training.recipe import Recipe, Shift
@@ -27,7 +28,8 @@ REPRESENTATIVES = 1024
 #: many people. Clusters of thousands of faces, as many as the table can hold, are all average.
 GROUPS, GROUP_SIZE = 2048, 3
 #: The stages whose networks take or give something else than faces and latents.
-OTHER_STAGES = {'attributes': train_attributes, 'generator': train_generator}
+OTHER_STAGES = {'attributes': train_attributes, 'generator': train_generator,
+                'contrast': train_contrast}
 # What the channels of BGR weigh in luminance (ITU-R BT.601).
 _LUMINANCE = torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1)
 

@@ -8,8 +8,9 @@ from its last checkpoint exactly as if it had not been (on CPU, with the same nu
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -36,20 +37,38 @@ def choose_device(name: str = 'auto') -> torch.device:
     return torch.device(name)
 
 
-def _save(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, epoch: int) -> None:
-    partial = path.with_suffix('.partial')
-    torch.save({'module': module.state_dict(), 'optimizer': optimizer.state_dict(),
-                'epoch': epoch}, partial)
-    partial.replace(path)
+class Stateful(Protocol):
+    """A module or an optimizer."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
+        """Take on such a state."""
 
 
-def _restore(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def save(run: Path, parts: Mapping[str, Stateful], epoch: int, losses: Mapping[str, float]) -> None:
+    """Write the checkpoint after an epoch, and its losses into the run's curve (CSV)."""
+    with open(run / CURVE, 'a', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        if epoch == 1:
+            writer.writerow(['epoch', *losses])
+        writer.writerow([epoch, *(f'{loss:.6f}' for loss in losses.values())])
+    partial = (run / CHECKPOINT).with_suffix('.partial')
+    torch.save({**{name: part.state_dict() for name, part in parts.items()}, 'epoch': epoch},
+               partial)
+    partial.replace(run / CHECKPOINT)
+
+
+def restore(run: Path, parts: Mapping[str, Stateful]) -> int:
+    """Read the run's checkpoint, if there is one, and return after which epoch it was written."""
+    path = run / CHECKPOINT
     if not path.exists():
         return 0
     # weights_only: a checkpoint may come from elsewhere, and a pickle could run anything.
     state = torch.load(path, weights_only=True)
-    module.load_state_dict(state['module'])
-    optimizer.load_state_dict(state['optimizer'])
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
     return int(state['epoch'])
 
 
@@ -76,7 +95,8 @@ def fit(module: nn.Module, recipe: Recipe, data: EpochData, validation: EpochDat
     module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(module.parameters(), recipe.learning_rate,
                                   weight_decay=recipe.weight_decay)
-    start = _restore(run / CHECKPOINT, module, optimizer)
+    parts: dict[str, Stateful] = {'module': module, 'optimizer': optimizer}
+    start = restore(run, parts)
     last = recipe.epochs if until is None else until
     if start < last:
         held_out = validation(0)
@@ -103,12 +123,7 @@ def fit(module: nn.Module, recipe: Recipe, data: EpochData, validation: EpochDat
                 _loss(module, faces, aims, device, recipe.precision).item() * len(faces)
                 for faces, aims in zip(held_out[0].split(recipe.batch_size),
                                        held_out[1].split(recipe.batch_size), strict=True))
-        with open(run / CURVE, 'a', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file)
-            if epoch == 0:
-                writer.writerow(['epoch', 'loss', 'validation_loss'])
-            writer.writerow([epoch + 1, f'{total / len(inputs):.6f}',
-                             f'{validated / len(held_out[0]):.6f}'])
-        _save(run / CHECKPOINT, module, optimizer, epoch + 1)
+        save(run, parts, epoch + 1, {'loss': total / len(inputs),
+                                     'validation_loss': validated / len(held_out[0])})
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval()

@@ -59,6 +59,12 @@ def view(faces: torch.Tensor, augmentation: Augmentation | None, seed: int) -> t
     return result
 
 
+def pixels(faces: torch.Tensor) -> np.ndarray:
+    """Return (N, 1, 64, 64) float32 faces in −1…1 as (N, 64, 64) uint8 luminance."""
+    values = (faces[:, 0].clamp(-1, 1) + 1) * 127.5
+    return values.round().to(torch.uint8).cpu().numpy()
+
+
 def blurred(faces: torch.Tensor, sigma_limit: float, seed: int) -> torch.Tensor:
     """Return the faces under Gaussian blurs, each with its own σ between 0 and the limit.
 

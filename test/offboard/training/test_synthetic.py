@@ -12,7 +12,7 @@ pytest.importorskip('dlib')
 
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
-from deid_ros.offboard.training import gallery, views  # noqa: E402
+from deid_ros.offboard.training import candidates, gallery, views  # noqa: E402
 from deid_ros.offboard.training.attributes import (  # noqa: E402
     Unlabelled,
     label_targets,
@@ -25,13 +25,15 @@ from deid_ros.offboard.training.generator import (  # noqa: E402
     people_with_identity,
 )
 from deid_ros.offboard.training.recipe import load_recipe  # noqa: E402
-from deid_ros.offboard.training.runs import load_run  # noqa: E402
+from deid_ros.offboard.training.runs import encode, load_run  # noqa: E402
 from deid_ros.offboard.training.stages import train  # noqa: E402
 
 _CPU = torch.device('cpu')
 _PLAIN = 'stage: autoencoder\nfamily: fully_connected\nwidths: [12, 8]\nepochs: 1\n'
 _ATTRIBUTES = ('stage: attributes\nattributes: [smile, ethnicity=elf]\nepochs: 2\nbatch_size: 32\n'
                'precision: float32\n')
+_CONTRAST = ('stage: contrast\nstart: generator\nfamily: fully_connected\nwidths: [12, 8]\n'
+             'attributes: [smile, ethnicity=elf]\nepochs: 2\nbatch_size: 8\n')
 _GENERATOR = ('stage: generator\nbase: attributes\nstart: plain\nfamily: fully_connected\n'
               'widths: [12, 8]\nattributes: [smile, ethnicity=elf]\nepochs: 3\nviews: 2\n'
               'batch_size: 32\naugmentation: {flip: true, shift: 0.05}\n')
@@ -54,32 +56,53 @@ def _recipe(folder: Path, name: str, text: str):
     return load_recipe(path)
 
 
-def test_a_resumed_training_gives_the_same_weights(tmp_path, data):
-    recipes = [_recipe(tmp_path, name, text) for name, text in (
-        ('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR))]
+@pytest.fixture
+def recipes(tmp_path, monkeypatch):
+    """Return the recipes of all stages, in their order."""
+    monkeypatch.setattr('deid_ros.offboard.training.contrast.STEPS', 2)
+    finish = [(f'{stage}_gray', f'stage: {stage}\nepochs: 1\n')
+              for stage in ('deblurrer', 'smoothener')]
+    return [_recipe(tmp_path, name, text) for name, text in (
+        ('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR), *finish,
+        ('contrast', _CONTRAST))]
+
+
+def test_a_resumed_training_gives_the_same_weights(tmp_path, data, recipes):
     for runs, stops in (('at once', (None,)), ('in steps', (1, None))):
         for recipe in recipes:
             for stop in stops:
                 train(recipe, data, tmp_path / runs, device=_CPU, until=stop)
     for file in ('attributes/attributes', 'generator/encoder', 'generator/decoder',
-                 'generator/people'):
+                 'generator/people', 'contrast/encoder', 'contrast/decoder', 'contrast/deblurrer',
+                 'contrast/smoothener'):
         one, other = (tmp_path / runs / f'{file}.npz' for runs in ('at once', 'in steps'))
         assert one.read_bytes() == other.read_bytes()
+    curve = (tmp_path / 'in steps' / 'contrast' / 'curve.csv').read_text().splitlines()
+    assert curve[0] == 'epoch,loss'
+    assert len(curve) == 3
 
 
-def test_the_encoder_gives_what_was_trained(tmp_path, data):
-    for name, text in (('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR)):
-        train(_recipe(tmp_path, name, text), data, tmp_path, device=_CPU)
-    recipe = load_recipe(tmp_path / 'generator.yaml')
+def test_the_encoder_gives_what_was_trained(tmp_path, data, recipes):
+    for recipe in recipes:
+        train(recipe, data, tmp_path, device=_CPU)
     faces = views.view(views.planes(data.faces.pixels, False), None, 0)
-    with torch.no_grad():
-        attributes = load_run(tmp_path, 'attributes', 'attributes',
-                              load_recipe(tmp_path / 'attributes.yaml'))(faces)
-        latents = load_run(tmp_path, 'generator', 'encoder', recipe)(faces)
-        tail = load_run(tmp_path, 'generator', 'encoder', recipe)[-3:]
-    assert attributes.shape == (80, recipe.attribute_count)
-    assert attributes.abs().max() <= 1
-    assert torch.allclose(tail(attributes), latents, atol=1e-2)
+    _, attributes, generator, *_, last = recipes
+    codes = encode(load_run(tmp_path, 'attributes', 'attributes', attributes), faces, _CPU)
+    assert codes.shape == (80, attributes.attribute_count)
+    assert np.abs(codes).max() <= 1
+    latents = []
+    for recipe in (generator, last):
+        encoder = load_run(tmp_path, recipe.name, 'encoder', recipe)
+        with torch.no_grad():
+            latents.append(encoder(faces))
+            assert torch.allclose(encoder[-3:](torch.from_numpy(codes)), latents[-1], atol=1e-2)
+    # The numbers stay, and what is made of them goes on learning.
+    assert not torch.equal(*latents)
+
+
+def test_contrast_needs_a_generator(tmp_path):
+    with pytest.raises(ValueError, match='contrast needs the key start'):
+        _recipe(tmp_path, 'contrast', _CONTRAST.replace('start: generator\n', ''))
 
 
 def test_attributes_in_words():
@@ -143,19 +166,19 @@ def test_contributors_are_three_people_and_the_same_again():
     assert trios.shape == (gallery.CANDIDATES, 3)
     assert (np.sort(trios, axis=1)[:, 1:] > np.sort(trios, axis=1)[:, :-1]).all()
     assert np.array_equal(trios, gallery.contributors(40, 3))
-    with pytest.raises(ValueError, match='needs 3 people'):
+    with pytest.raises(ValueError, match='made of 3 people'):
         gallery.contributors(2, 3)
 
 
 def test_candidates_are_equally_far_and_made_of_their_three():
     identities = np.eye(6, 8, dtype=np.float32)
     trios = np.array([[0, 2, 5], [1, 2, 3]])
-    candidates = gallery.made_of(identities, trios, 0)
-    lengths = np.linalg.norm(candidates, axis=1)
-    assert lengths == pytest.approx(lengths[0])
-    for candidate, trio in zip(candidates, trios):
+    made = candidates.made_of(identities, trios, np.random.default_rng(0))
+    assert made.dtype == np.float32
+    assert np.linalg.norm(made, axis=1) == pytest.approx(candidates.FAR)
+    for candidate, trio in zip(made, trios):
         assert list(np.flatnonzero(candidate)) == sorted(trio)
-        assert np.abs(candidate[trio]) == pytest.approx(lengths[0] / np.sqrt(3))
+        assert np.abs(candidate[trio]) == pytest.approx(candidates.FAR / np.sqrt(3))
 
 
 def test_candidate_numbers_survive_half_precision():
@@ -163,14 +186,22 @@ def test_candidate_numbers_survive_half_precision():
     assert np.array_equal(numbers.astype(np.float16).astype(int), numbers)
 
 
-def test_farthest_points_in_the_look_in_which_they_are_nearest():
-    line = np.zeros((5, 2, 128))
-    line[:, 0, 0] = line[:, 1, 0] = [0, 1, 2, 9, 10]
-    line[4, 1, 0] = 9  # in one look, the last is like the one before
-    chosen = gallery.farthest_points(line, 3)
-    assert set(chosen[:2]) == {0, 3} or set(chosen[:2]) == {0, 4}
-    assert not {3, 4} <= set(chosen)
-    assert len(gallery.farthest_points(line, 99)) == 5
+def test_confusions_are_the_share_of_looks():
+    described = np.zeros((3, 2, 128))
+    described[:, 0, 0] = [0, 0.5, 5]
+    described[:, 1, 0] = [0, 0.7, 0.2]
+    assert gallery.confusions(described) == pytest.approx(
+        np.array([[0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]]))
+
+
+def test_who_is_confused_most_is_dropped_first():
+    confused = np.zeros((5, 5))
+    for one, other, share in ((0, 1, 1), (1, 2, 1), (3, 4, 0.5)):
+        confused[one, other] = confused[other, one] = share
+    assert list(gallery.least_confused(confused, 4)) == [0, 2, 3, 4]
+    assert len(gallery.least_confused(confused, 3)) == 3
+    assert {0, 2} <= set(gallery.least_confused(confused, 3))
+    assert list(gallery.least_confused(confused, 9)) == [0, 1, 2, 3, 4]
 
 
 def test_every_centre_stands_for_many_people():
