@@ -59,12 +59,13 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     try:
+        recipes = [load_recipe(path) for path in options.recipes]
+        contrasts = {recipe.name for recipe in recipes if recipe.stage == 'contrast'}
         # Color networks start from those for luminance, encoders from autoencoders, and contrast
-        # from a generator.
-        recipes = sorted((load_recipe(path) for path in options.recipes),
-                         key=lambda recipe: (recipe.stage == 'contrast',
-                                             recipe.stage in ('encoder', 'generator'),
-                                             recipe.start is not None))
+        # from a generator or from other contrast.
+        recipes.sort(key=lambda recipe: (
+            recipe.name in contrasts, recipe.start in contrasts,
+            recipe.stage in ('encoder', 'generator'), recipe.start is not None))
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
         in_color = faces

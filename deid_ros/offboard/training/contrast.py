@@ -30,6 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from deid_ros.core.deidentification.networks import FACE_SIZE, attribute_decoder
+from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.core.recognition import FaceRecognizer, model_file
 from deid_ros.offboard.training import candidates, views
 from deid_ros.offboard.training.attributes import landmarks
@@ -49,7 +50,8 @@ _FINISHED = 48
 # Distances of descriptors: 0.6 with margins.
 _SAME, _OTHER = 0.35, 0.95
 # What the judgements weigh beside the mean square error of repeated photos.
-_ATTRIBUTES, _RECOGNITION, _CRITIC = 1.0, 0.3, 0.04
+# The critic's weight is the recipe's.
+_ATTRIBUTES, _RECOGNITION = 1.0, 0.3
 # The finishing networks are small, and the critic has to keep up.
 _FINISH_RATE, _CRITIC_RATE = 1e-3, 4e-4
 _DECAY = 0.995
@@ -231,7 +233,7 @@ class _Trainer:
             group['lr'] = group['rate'] * (0.5 + 0.5 * math.cos(math.pi * progress))
         repeated = torch.from_numpy(random.choice(self._photos.trained, self._recipe.batch_size))
         faces, loss = self._judged(random)
-        loss = loss + self._repeating(repeated) - _CRITIC * self._train_critic(
+        loss = loss + self._repeating(repeated) - self._recipe.critic * self._train_critic(
             self._photos.shown[repeated[:len(faces)]], faces)
         self._optimizer.zero_grad()
         loss.backward()
@@ -275,16 +277,20 @@ class _Trainer:
 
 def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
                    until: int | None = None) -> None:
-    """Train a chain for synthetic identities, from a generator on; see `stages.train`.
+    """Train a chain for synthetic identities; see `stages.train`.
 
-    The run has the four networks of the chain.
+    It starts from a generator, or goes on from another such chain. The run has the four networks of
+    the chain, and `people.npz` as that of the generator.
     """
     assert recipe.start is not None
     run = runs / recipe.name
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     encoder = load_run(runs, recipe.start, 'encoder', recipe)
-    finish = [layer for role in _FINISH for layer in load_run(runs, f'{role}_gray', role, recipe)]
+    # A generator has none of its own yet.
+    finish = [layer for role in _FINISH for layer in load_run(
+        runs, recipe.start if (runs / recipe.start / f'{role}.npz').exists() else f'{role}_gray',
+        role, recipe)]
     attributes = encoder[:-_TAIL].requires_grad_(False).to(device)
     maker = Maker(nn.Sequential(*encoder[-_TAIL:].children()),
                   load_run(runs, recipe.start, 'decoder', recipe), nn.Sequential(*finish))
@@ -303,6 +309,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     if until is None:
         made = trainer.averaged.module
         assert isinstance(made, Maker)
+        save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': identities})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))
         save_module(run / 'decoder.npz', made.merged_decoder())

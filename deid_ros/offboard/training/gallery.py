@@ -135,10 +135,9 @@ class Gallery:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
         self._crowd = battery.crowd_of(faces, store)
-        assert recipe.start is not None
         self._rest = nn.Sequential(*[load_run(runs, recipe.name, role, recipe)
                                      for role in ('decoder', 'deblurrer', 'smoothener')])
-        with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
+        with np.load(runs / recipe.name / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
             identities = arrays['identities'].astype(np.float32)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)

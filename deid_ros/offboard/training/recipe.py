@@ -65,12 +65,14 @@ class Recipe:
     :ivar base: the recipe whose autoencoder an encoder starts from, or whose attributes a generator
         makes faces of.
     :ivar start: for color networks, the recipe of the same networks for luminance whose weights
-        they start with; for a generator, the recipe whose decoder it starts with; for contrast, the
-        recipe of the generator.
+        they start with; for a generator, the recipe whose decoder it starts with; for contrast,
+        that of a generator, or of contrast, too.
     :ivar attributes: columns of the label file that a network of attributes learns besides what it
         can be shown without labels; COLUMN=WORD where a column holds words.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
+    :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
+        more natural, and lets them look more alike.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
     """
 
@@ -84,6 +86,7 @@ class Recipe:
     shift: Shift | None = None
     attributes: tuple[str, ...] = ()
     blur: float = 2.0
+    critic: float = 0.04
     epochs: int = 60
     views: int = 1
     batch_size: int = 256

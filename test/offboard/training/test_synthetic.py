@@ -100,6 +100,19 @@ def test_the_encoder_gives_what_was_trained(tmp_path, data, recipes):
     assert not torch.equal(*latents)
 
 
+def test_contrast_goes_on_from_contrast(tmp_path, data, recipes):
+    for recipe in recipes:
+        train(recipe, data, tmp_path, device=_CPU)
+    text = _CONTRAST.replace('start: generator', 'start: contrast')
+    text = text.replace('epochs: 2', 'epochs: 0')
+    train(_recipe(tmp_path, 'further', text), data, tmp_path, device=_CPU)
+    for file in ('encoder', 'decoder', 'deblurrer', 'smoothener', 'people'):
+        one, other = (tmp_path / run / f'{file}.npz' for run in ('contrast', 'further'))
+        with np.load(one, allow_pickle=False) as before, np.load(other, allow_pickle=False) as now:
+            for name in before.files:
+                assert np.array_equal(before[name], now[name]), (file, name)
+
+
 def test_contrast_needs_a_generator(tmp_path):
     with pytest.raises(ValueError, match='contrast needs the key start'):
         _recipe(tmp_path, 'contrast', _CONTRAST.replace('start: generator\n', ''))
