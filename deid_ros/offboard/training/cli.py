@@ -52,6 +52,18 @@ def labelled_columns(recipe: Recipe) -> tuple[str, ...]:
     return recipe.shift.attributes if recipe.shift else ()
 
 
+def in_order(recipes: list[Recipe]) -> list[Recipe]:
+    """Return recipes so that what others start from comes before them.
+
+    Color networks start from those for luminance, encoders from autoencoders, and contrast from a
+    generator and finishing networks or from other contrast.
+    """
+    contrasts = {recipe.name for recipe in recipes if recipe.stage == 'contrast'}
+    return sorted(recipes, key=lambda recipe: (
+        recipe.name in contrasts, recipe.start in contrasts,
+        recipe.stage in ('encoder', 'generator'), recipe.start is not None))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; a finished recipe is left as it is, a started one is resumed."""
     command = parser()
@@ -59,13 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
     try:
-        recipes = [load_recipe(path) for path in options.recipes]
-        contrasts = {recipe.name for recipe in recipes if recipe.stage == 'contrast'}
-        # Color networks start from those for luminance, encoders from autoencoders, and contrast
-        # from a generator or from other contrast.
-        recipes.sort(key=lambda recipe: (
-            recipe.name in contrasts, recipe.start in contrasts,
-            recipe.stage in ('encoder', 'generator'), recipe.start is not None))
+        recipes = in_order([load_recipe(path) for path in options.recipes])
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
         in_color = faces

@@ -49,8 +49,8 @@ _SUBJECTS, _LOOKS = 16, 2
 _FINISHED = 48
 # Distances of descriptors: 0.6 with margins.
 _SAME, _OTHER = 0.35, 0.95
-# What the judgements weigh beside the mean square error of repeated photos.
-# The critic's weight is the recipe's.
+# What the judgements weigh beside the mean square error of repeated photos; what the critic's
+# weighs is said by the recipe.
 _ATTRIBUTES, _RECOGNITION = 1.0, 0.3
 # The finishing networks are small, and the critic has to keep up.
 _FINISH_RATE, _CRITIC_RATE = 1e-3, 4e-4
@@ -147,8 +147,7 @@ def told_apart(described: torch.Tensor, subjects: torch.Tensor, photos: torch.Te
     between = torch.cdist(described, described, compute_mode='donot_use_mm_for_euclid_dist')
     same = subjects[:, None] == subjects[None]
     others = between[~same]
-    looks = between[same & ~torch.eye(len(subjects), dtype=torch.bool,
-                                     device=same.device)]
+    looks = between[same & ~torch.eye(len(subjects), dtype=torch.bool, device=same.device)]
     to_photos = (described - photos).norm(dim=1)
     return (2 * functional.relu(looks - _SAME).square().mean()
             + 2 * functional.relu(_OTHER - others).square().mean()
@@ -281,6 +280,8 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
 
     It starts from a generator, or goes on from another such chain. The run has the four networks of
     the chain, and `people.npz` as that of the generator.
+
+    :raises ValueError: there are too few people with two photos.
     """
     assert recipe.start is not None
     run = runs / recipe.name
@@ -297,6 +298,9 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
         identities = arrays['identities'].astype(np.float32)
+    if len(identities) < _SUBJECTS:
+        raise ValueError(f'{recipe.name} needs {_SUBJECTS} people with two photos or more, '
+                         f'not {len(identities)}')
     recognition = RecognitionNetwork(Path(model_file(FaceRecognizer.NETWORK))).to(device)
     photos = _Photos(data, attributes, identities, recognition, device)
     trainer = _Trainer(recipe, maker, attributes, photos, identities, recognition, device)

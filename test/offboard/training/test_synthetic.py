@@ -113,6 +113,15 @@ def test_contrast_goes_on_from_contrast(tmp_path, data, recipes):
                 assert np.array_equal(before[name], now[name]), (file, name)
 
 
+def test_contrast_needs_people(tmp_path, data, recipes):
+    few = TrainingData(data.faces.take(np.arange(20)), {
+        name: values[:20] for name, values in data.labels.items()})
+    for recipe in recipes[:-1]:
+        train(recipe, few, tmp_path, device=_CPU)
+    with pytest.raises(ValueError, match=r'contrast needs 16 people .* not \d'):
+        train(recipes[-1], few, tmp_path, device=_CPU)
+
+
 def test_contrast_needs_a_generator(tmp_path):
     with pytest.raises(ValueError, match='contrast needs the key start'):
         _recipe(tmp_path, 'contrast', _CONTRAST.replace('start: generator\n', ''))

@@ -19,6 +19,7 @@ from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.training import views  # noqa: E402
+from deid_ros.offboard.training.cli import in_order  # noqa: E402
 from deid_ros.offboard.training.data import TrainingData, read_labels  # noqa: E402
 from deid_ros.offboard.training.export import MODES_FILE, export  # noqa: E402
 from deid_ros.offboard.training.recipe import Augmentation, load_recipe  # noqa: E402
@@ -113,6 +114,19 @@ def test_color_networks_can_start_as_those_for_luminance(tmp_path, data):
 
     # Luminance has whole numbers only.
     assert torch.allclose(pictures(color), pictures(gray).repeat(1, 3, 1, 1), atol=0.01)
+
+
+def test_what_others_start_from_is_trained_before_them():
+    shipped = [load_recipe(path) for path in (_REPOSITORY / 'config' / 'training').glob('*.yaml')]
+    for given in (shipped, shipped[::-1]):
+        recipes = in_order(given)
+        assert {recipe.name for recipe in recipes} == {recipe.name for recipe in shipped}
+        trained: set[str] = set()
+        for recipe in recipes:
+            assert {recipe.base, recipe.start} - {None} <= trained, recipe.name
+            if recipe.stage == 'contrast':
+                assert {'deblurrer_gray', 'smoothener_gray'} <= trained
+            trained.add(recipe.name)
 
 
 def test_a_start_is_for_color(tmp_path):
