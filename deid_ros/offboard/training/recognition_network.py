@@ -54,7 +54,7 @@ class RecognitionNetwork(nn.Module):
                 inputs = channels
             self._blocks = nn.Sequential(*blocks)
             last = torch.from_numpy(next(found).reshape(inputs, _DESCRIPTOR))
-        except (StopIteration, ValueError, RuntimeError) as error:
+        except (StopIteration, IndexError, ValueError, RuntimeError) as error:
             raise ValueError(f'{path} does not hold the network '
                              'dlib_face_recognition_resnet_model_v1') from error
         self._last: torch.Tensor

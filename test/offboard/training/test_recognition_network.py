@@ -69,7 +69,7 @@ def test_an_aligned_face_stays_as_it_is():
 
 def test_another_file_is_refused(tmp_path, network):
     whole = Path(model_file(FaceRecognizer.NETWORK)).read_bytes()
-    for content in (b'', b'something else', whole[:2_000_000],
+    for content in (b'', b'something else', whole[:2_000_000], whole[:whole.index(b'con_4') + 5],
                     Path(model_file(FaceRecognizer.LANDMARKS)).read_bytes()[:100_000]):
         path = tmp_path / 'network.dat'
         path.write_bytes(content)
