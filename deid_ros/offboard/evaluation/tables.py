@@ -173,8 +173,8 @@ METHODS = Table('methods', 'The shipped modes and the alternatives', (
     'The figures of the paper are those of its most alike variant: Table 5, K = 180; Table 3, '
     'k = 20 Ethn+Mood+Mth; Table 6, α = 0.8 n = 9; Table 7, n = 20; Table 3, no shift. It has '
     'nothing like synthetic, beside which stands its best for DEID and DIV together. The network '
-    'that tells DEID and DIV has taught the chain of synthetic; models/README.md has the figures '
-    'of another one.'), (
+    'that tells DEID and DIV has taught the chain of synthetic, so that they flatter it; see '
+    'models/README.md.'), (
     Row('synthetic', Shipped('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
     Row('cluster at run time (default)', Shipped('cluster', 'runtime'), _paper('5', 'K=180')),
     Row('cluster', Shipped('cluster'), _paper('5', 'K=180')),

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`build_gallery`: identities of people who do not exist, each one verified.
 
-A candidate is made of the identities of three people, each added or taken away, and pushed as far
-from the mean of all as faces stay faces. It is shown in several poses, expressions and so on, and
-comes into the gallery only if, in each of them,
+A candidate is made of the identities of three people, each added or taken away, and pushed away
+from the mean of all, as those were with which the chain was taught. It is shown in several poses,
+expressions and so on, and comes into the gallery only if, in each of them,
 
 - dlib's neural detector finds a face;
 - no person of the training data is nearer to it than strangers are to theirs (the 5 % quantile of
