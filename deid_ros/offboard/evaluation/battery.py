@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 
 from deid_ros.core.detection.detector import Detector
+from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Face
 from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, Faces, load_faces
 from deid_ros.offboard.evaluation import anonymity, leak, measures, reidentification, utility
 from deid_ros.offboard.evaluation.figures import SEED, Figure, share
+from deid_ros.offboard.evaluation.second_opinion import OtherRecognizer, second_opinion
 from deid_ros.offboard.evaluation.store import Store
 
 
@@ -29,6 +31,7 @@ class Originals:
     :param labels: CSV of −1 and 1 by image name, for expressions.
     :param crowd: the people of the training set, for LEAK.
     :param detector: for detection agreement.
+    :param recognizer: for a second opinion.
     """
 
     faces: Faces
@@ -37,6 +40,7 @@ class Originals:
     labels: Path | None = None
     crowd: leak.Crowd | None = None
     detector: Detector | None = None
+    recognizer: OtherRecognizer | None = None
 
     @property
     def people_known(self) -> bool:
@@ -52,6 +56,12 @@ class Originals:
     def landmarks(self) -> np.ndarray:
         """Return the (N, 5, 2) landmarks of the originals."""
         return measures.landmarks(self.faces.pixels, self.store)
+
+    @cached_property
+    def described_by_other(self) -> np.ndarray:
+        """Return the (N, D) descriptors that the other recognizer gives for the originals."""
+        assert self.recognizer is not None
+        return self.recognizer.describe(self.faces.pixels, self.landmarks)
 
     @cached_property
     def one_each(self) -> np.ndarray:
@@ -101,6 +111,15 @@ def measure(originals: Originals, new_faces: np.ndarray,
     figures['unchanged'] = unchanged(originals.faces.pixels, new_faces)
     figures |= _privacy(originals, described, contributors)
     figures |= _utility(originals, new_faces, described)
+    if originals.recognizer is not None:
+        if not originals.people_known:
+            raise ConfigurationError('--recognizer needs to know whose face each is, to tell when '
+                                     'it takes two for one person; give images in a folder for '
+                                     'each person')
+        figures |= second_opinion(
+            originals.described_by_other, originals.recognizer.describe(
+                new_faces, measures.landmarks(new_faces, originals.store)),
+            originals.faces.identities)
     return figures
 
 

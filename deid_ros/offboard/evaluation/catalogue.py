@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from deid_ros.offboard.evaluation.leak import CROWD_QUANTILE
 from deid_ros.offboard.evaluation.reidentification import FALSE_ACCEPT_RATES
+from deid_ros.offboard.evaluation.second_opinion import FALSE_ACCEPT_RATE
 
 
 class Measure(NamedTuple):
@@ -59,6 +60,11 @@ MEASURES: dict[str, Measure] = {
     'LEAK crowd: unseen people, 50 % quantile': Measure(*_DISTANCE),
     **_attacks('re-id', 'gallery of originals'),
     **_attacks('parrot', 'gallery de-identified, too'),
+    'other matched': Measure('%', '', 'another recognizer: pairs of one person accepted, among '
+                             f'originals, where {100 * FALSE_ACCEPT_RATE:g} % of other pairs are'),
+    'other DEID': Measure('%', '↑', 'another recognizer: not accepted as its own original'),
+    'other DIV': Measure('%', '↑', 'another recognizer: pairs of new faces not accepted'),
+    **_attacks('other re-id', 'another recognizer, gallery of originals'),
     'landmarks': Measure('%', '↓', 'shift of 5 landmarks, of the distance between the eyes', False),
     'roll': Measure('°', '↓', 'turn of the head in the image plane', False),
     'yaw': Measure('°', '↓', 'turn of the head to the side', False),

@@ -23,6 +23,7 @@ from deid_ros.offboard.evaluation.options import (
     classifier_of,
     downstream_of,
     new_command,
+    recognizer_of,
 )
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.store import Store
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> Measured:
     originals = {color: battery.Originals(
         faces if color else Faces(battery.gray(faces.pixels), faces.names, faces.identities),
         store, classifier_of(options), options.labels,
-        crowd, downstream_of(options))
+        crowd, downstream_of(options), recognizer_of(options))
         for color in {chain.color for chain in chains.values()}}
 
     measured: dict[str, dict[str, Figure]] = {}

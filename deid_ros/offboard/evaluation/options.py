@@ -14,6 +14,7 @@ from deid_ros.offboard.datasets import PROCESSES_VARIABLE
 from deid_ros.offboard.evaluation import anonymity
 from deid_ros.offboard.evaluation.gates import Gate, parse_gate
 from deid_ros.offboard.evaluation.report import Measured, markdown
+from deid_ros.offboard.evaluation.second_opinion import RANGES, OtherRecognizer
 
 #: What a subcommand does with its options.
 Run = Callable[[argparse.Namespace], Measured]
@@ -60,6 +61,11 @@ def add_knowledge(parser: argparse.ArgumentParser) -> None:
                        help='attribute classifier on descriptors, for ATTR and gender')
     group.add_argument('--training-data', type=Path, metavar='TAR',
                        help='tar or folder that the networks were trained on, for LEAK')
+    group.add_argument('--recognizer', type=Path, metavar='ONNX',
+                       help='another recognition network, for what it thinks of DEID, DIV and '
+                            're-identification; takes aligned RGB faces')
+    group.add_argument('--recognizer-values', choices=RANGES, default='-1..1',
+                       help='what its pixels range over (default: -1..1)')
     group.add_argument('--downstream', choices=DETECTORS,
                        help='detector that is to find the new faces, for detection')
 
@@ -67,6 +73,12 @@ def add_knowledge(parser: argparse.ArgumentParser) -> None:
 def classifier_of(options: argparse.Namespace) -> anonymity.AttributeClassifier | None:
     """Return the attribute classifier that was asked for."""
     return anonymity.AttributeClassifier(options.classifier) if options.classifier else None
+
+
+def recognizer_of(options: argparse.Namespace) -> OtherRecognizer | None:
+    """Return the other recognizer that was asked for."""
+    return (OtherRecognizer(options.recognizer, options.recognizer_values)
+            if options.recognizer else None)
 
 
 def downstream_of(options: argparse.Namespace, in_use: str = '') -> Detector | None:

@@ -29,6 +29,7 @@ from deid_ros.offboard.evaluation.options import (
     classifier_of,
     downstream_of,
     new_command,
+    recognizer_of,
 )
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import FramePair, SourceError, frame_pairs
@@ -90,7 +91,8 @@ def run(options: argparse.Namespace) -> Measured:
              if options.training_data else None)
     faces = Faces(np.stack(found.before), np.array(found.names), np.array(found.people))
     originals = battery.Originals(faces, store, classifier_of(options), crowd=crowd,
-                                  detector=downstream if options.crops else None)
+                                  detector=downstream if options.crops else None,
+                                  recognizer=recognizer_of(options))
     figures = battery.measure(originals, np.stack(found.after)) | found.figures()
     return {options.anonymized.name: figures}
 
