@@ -36,6 +36,11 @@ BOX_MAPPINGS = {
 # Between the eyes of a frontal face lie 0.33 to 0.4 of the box's height, between its mouth corners
 # 0.25 to 0.35; from a half profile on, less than this.
 _PROFILE = 0.18
+# What is finer than a Gaussian blur with this σ, in pixels, is detail; less than this is none.
+_DETAIL_SIGMA, _LEAST_DETAIL = 1.5, 0.1
+#: Least and most by which contrast is changed to that of the original: a strong gain would make
+#: noise of a face without contrast.
+GAINS = (0.5, 1.6)
 
 
 class Square(NamedTuple):
@@ -168,6 +173,21 @@ def put(picture: np.ndarray, square: Square, region: Region) -> np.ndarray:
     return cv2.warpAffine(_resized(picture, native), to_image, size, flags=cv2.INTER_LINEAR)
 
 
+def match_detail(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return the face with no more fine detail than the original, channel by channel.
+
+    A sharp face in the picture of a moving camera would look pasted in.
+
+    :param face: (h, w) or (h, w, C) in 0…255.
+    :param original: the face it replaces, shaped like it.
+    :param weight: (h, w) float32, how much each pixel counts.
+    :return: float32.
+    """
+    (coarse, fine), (_, wanted) = (_bands(picture) for picture in (face, original))
+    (_, most), (_, least) = _moments(wanted, weight), _moments(fine, weight)
+    return coarse + np.minimum(1, most / np.maximum(least, _LEAST_DETAIL)) * fine
+
+
 def match_tone(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return the face with the brightness and contrast of the original, channel by channel.
 
@@ -178,9 +198,14 @@ def match_tone(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np
     """
     (mean, deviation), (wanted_mean, wanted_deviation) = (
         _moments(face, weight), _moments(original, weight))
-    # Not without limits: a strong gain would make noise of a face without contrast.
-    gain = np.clip(wanted_deviation / np.maximum(deviation, 1.0), 0.5, 1.6)
+    gain = np.clip(wanted_deviation / np.maximum(deviation, 1.0), *GAINS)
     return np.clip((face - mean) * gain + wanted_mean, 0, 255)
+
+
+def _bands(picture: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:
+    picture = picture.astype(np.float32)
+    coarse = cv2.GaussianBlur(picture, (0, 0), _DETAIL_SIGMA)
+    return coarse, picture - coarse
 
 
 def _moments(face: np.ndarray, weight: np.ndarray) -> Tuple[np.ndarray, np.ndarray]:

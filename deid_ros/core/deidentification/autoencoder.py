@@ -28,21 +28,39 @@ _LEAST_INSIDE = 0.85
 _LEAST_DEID = 90.0
 # A gray model's face keeps the original's colors, without their detail: σ as a share of its side.
 _CHROMA_SIGMA = 0.08
-# Blur between the face's box and the grown box: σ as a share of the box's height.
-_RING_SIGMA = 0.06
+#: Blur between the face's box and the grown box: σ as a share of the box's height.
+RING_SIGMA = 0.06
 # The new face fades into what is around it over this part of its half-width.
 _FEATHER = 0.2
+# The ellipse in which a face shows its tone, as shares of the square, and where it fades.
+_TONE_WIDTH, _TONE_HEIGHT, _TONE_FEATHER = 0.75, 0.9, 0.4
 
 
-def _face_weight() -> np.ndarray:
+def face_weight() -> np.ndarray:
     """Return (64, 64) float32: how much of the new face is shown in the square, 0 at its border.
 
     The shape between an ellipse and a square follows cheeks and jaw and leaves out the corners.
     """
-    position = np.abs((np.arange(FACE_SIZE, dtype=np.float32) + 0.5) * 2 / FACE_SIZE - 1)
+    position = _positions()
     radius = (position[:, None] ** 4 + position[None, :] ** 4) ** 0.25
     share = np.clip((1 - radius) / _FEATHER, 0, 1)
     return share * share * (3 - 2 * share)
+
+
+def _positions() -> np.ndarray:
+    """Return (64,) float32: how far each pixel is from the middle, 1 at the square's border."""
+    return np.abs((np.arange(FACE_SIZE, dtype=np.float32) + 0.5) * 2 / FACE_SIZE - 1)
+
+
+def tone_weight() -> np.ndarray:
+    """Return (64, 64) float32: how much each pixel counts for the tone of a face.
+
+    Only the middle: hair, collar and background would be matched with skin.
+    """
+    position = _positions()
+    radius = np.sqrt((position[None, :] / _TONE_WIDTH) ** 2
+                     + (position[:, None] / _TONE_HEIGHT) ** 2)
+    return np.clip((1 - radius) / _TONE_FEATHER, 0, 1)
 
 
 def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
@@ -53,7 +71,7 @@ def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
     shrink = min(1.0, FACE_SIZE / face.box.height)
     size = max(1, int(round(width * shrink))), max(1, int(round(height * shrink)))
     small = cv2.GaussianBlur(cv2.resize(original, size, interpolation=cv2.INTER_AREA), (0, 0),
-                             max(1.0, _RING_SIGMA * face.box.height * shrink),
+                             max(1.0, RING_SIGMA * face.box.height * shrink),
                              borderType=cv2.BORDER_REPLICATE)
     light = cv2.resize(small, (width, height)).astype(np.float32)
     box = face.extent
@@ -118,7 +136,7 @@ class AutoencoderAnonymizer(Anonymizer):
         self.model_hashes = chain.hashes
         self.box_mapping = box_mapping
         self._align = align
-        self._weight = _face_weight()
+        self._weight, self._tone_weight = face_weight(), tone_weight()
         self._blur = Blur()
 
     @property
@@ -158,17 +176,22 @@ class AutoencoderAnonymizer(Anonymizer):
                 for patch, new, original, square in zip(blurred, new_faces, originals, squares)]
 
     def _toned(self, new: np.ndarray, original: np.ndarray) -> np.ndarray:
-        """Return the new face in the original's tone, (64, 64, 3) float32 BGR.
+        """Return the new face in the original's tone and sharpness, (64, 64, 3) float32 BGR.
 
         :param new: uint8; (64, 64, 3) BGR, or (64, 64) luminance, which gets the original's hues.
         :param original: (64, 64, 3) uint8 BGR.
         """
         if new.ndim == 3:
-            return alignment.match_tone(new, original, self._weight)
+            return self._matched(new, original)
         old = cv2.cvtColor(original, cv2.COLOR_BGR2YCrCb)
         result = cv2.GaussianBlur(old, (0, 0), _CHROMA_SIGMA * FACE_SIZE)
-        result[:, :, 0] = np.rint(alignment.match_tone(new, old[:, :, 0], self._weight))
+        result[:, :, 0] = np.rint(self._matched(new, old[:, :, 0]))
         return cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR).astype(np.float32)
+
+    def _matched(self, new: np.ndarray, original: np.ndarray) -> np.ndarray:
+        """Return the new face, float32 in 0…255, as if the same camera had seen it."""
+        return alignment.match_tone(alignment.match_detail(new, original, self._tone_weight),
+                                    original, self._tone_weight)
 
     def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
         region = patch.region

@@ -59,8 +59,8 @@ class OtherRecognizer:
             raise ConfigurationError(f'--recognizer {path} takes {found}; it has to take one batch '
                                      'of float32 faces, (N, 3, S, S) or (N, S, S, 3)')
         if len(gives[0].shape) != 2:
-            raise ConfigurationError(f'--recognizer {path} gives {gives[0].shape}; its first output '
-                                     'has to be (N, D)')
+            raise ConfigurationError(f'--recognizer {path} gives {gives[0].shape}; its first '
+                                     'output has to be (N, D)')
         self._input, self._output, self._side = takes[0].name, gives[0].name, height
         # Many files are for one face at a time.
         self._batch = shape[0] if isinstance(shape[0], int) else _BATCH

@@ -15,6 +15,7 @@ from deid_ros.core.deidentification.alignment import (
     Square,
     crop,
     cut,
+    match_detail,
     match_tone,
     misfit,
     put,
@@ -132,3 +133,31 @@ def test_tone_of_a_flat_face_stays_flat():
     original = _picture(64, 64)
     matched = match_tone(np.full((64, 64, 3), 7.0), original, np.ones((64, 64), np.float32))
     assert np.allclose(matched, original.mean(axis=(0, 1)), atol=0.5)
+
+
+@pytest.mark.parametrize('shape', [(64, 64), (64, 64, 3)])
+def test_a_new_face_is_no_sharper_than_the_original(shape):
+    random = np.random.default_rng(0)
+    sharp = random.integers(60, 200, shape).astype(np.uint8)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 3)
+    weight = np.ones((64, 64), np.float32)
+
+    def detail(face):
+        return np.abs(face - cv2.GaussianBlur(face.astype(np.float32), (0, 0), 1.5)).mean()
+
+    matched = match_detail(sharp, soft, weight)
+    assert matched.shape == shape
+    assert matched.dtype == np.float32
+    assert detail(matched) < 0.2 * detail(sharp)
+    # What is coarse stays.
+    assert np.abs(cv2.GaussianBlur(matched - sharp, (0, 0), 6)).max() < 2
+
+
+def test_a_soft_new_face_stays_as_it_is():
+    random = np.random.default_rng(0)
+    sharp = random.integers(60, 200, (64, 64)).astype(np.uint8)
+    soft = cv2.GaussianBlur(sharp, (0, 0), 3)
+    weight = np.ones((64, 64), np.float32)
+    assert match_detail(soft, sharp, weight) == pytest.approx(soft, abs=1e-4)
+    flat = np.full((64, 64), 9, np.uint8)
+    assert match_detail(flat, flat, weight) == pytest.approx(flat)

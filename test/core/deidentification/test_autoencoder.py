@@ -19,8 +19,11 @@ from shared_data import shared_data  # noqa: E402
 
 from deid_ros.core.compositing import composite  # noqa: E402
 from deid_ros.core.deidentification import networks  # noqa: E402
-from deid_ros.core.deidentification.alignment import BoxMapping  # noqa: E402
-from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer  # noqa: E402
+from deid_ros.core.deidentification.alignment import BoxMapping, match_tone  # noqa: E402
+from deid_ros.core.deidentification.autoencoder import (  # noqa: E402
+    AutoencoderAnonymizer,
+    tone_weight,
+)
 from deid_ros.core.deidentification.sanity import check_patches  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore, save_arrays  # noqa: E402
 from deid_ros.core.errors import AnonymizationError, ConfigurationError  # noqa: E402
@@ -138,6 +141,17 @@ def test_tone_is_that_of_the_surroundings(anonymizer, frame):
             inner = region_of(face.box.grown(-0.2), 360, 240)
             result = composite(scaled, [patch])[inner.slices].mean(axis=(0, 1))
             assert np.abs(result - scaled[inner.slices].mean(axis=(0, 1))).max() < 25
+
+
+def test_what_is_beside_a_face_does_not_change_its_tone():
+    random = np.random.default_rng(0)
+    face, original = (random.integers(60, 200, (64, 64), np.uint8) for _ in range(2))
+    before_a_wall = original.copy()
+    before_a_wall[:, :8] = before_a_wall[:, -8:] = 255
+    before_a_wall[:3], before_a_wall[-3:] = 0, 0
+    assert np.array_equal(*(match_tone(face, each, tone_weight())
+                            for each in (original, before_a_wall)))
+    assert tone_weight()[24:40, 24:40].min() == 1
 
 
 def test_alpha_works_between_frames(models, frame):
