@@ -56,6 +56,9 @@ def small_chain(family, kind, key):
                   networks.convolutional_decoder(channels, widths)]
         size = 32
     layers = coders + [networks.deblurrer(channels, 4), networks.smoothener(channels, 4)]
-    random = np.random.default_rng(0) if kind and kind.startswith('synthetic') else _RANDOM
+    random = _RANDOM
+    if kind and kind.startswith('synthetic'):
+        layers = [coders[0], networks.generating_decoder((size, 12, 6, 4, 4))]
+        random = np.random.default_rng(0)
     return Chain('test', color, [_network(part, random) for part in layers], _shift(kind, size),
                  0.7, key, {})

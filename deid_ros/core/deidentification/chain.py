@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chain: encoder (de-identifying) ▶ decoder ▶ deblurrer ▶ smoothener, with its weights.
 
+That of synthetic identities ends with its decoder, which draws finished faces.
+
 There are two ways to de-identify. `finetuned`, the paper's: an encoder trained to give the shifted
 latent itself. `runtime`: the plain encoder, whose latent is then shifted with a small table; there
 alpha can be changed from one frame to the next.
@@ -54,7 +56,8 @@ class Chain(NamedTuple):
     """What a backend runs.
 
     `name`: mode and way, as in `cluster/runtime`.
-    `color`: BGR faces, else luminance. `networks`: encoder, decoder, deblurrer, smoothener.
+    `color`: BGR faces, else luminance. `networks`: encoder, decoder and, for some, deblurrer and
+    smoothener.
     `shift`: between encoder and decoder, with `alpha` as its default strength; None where the
     encoder shifts by itself. `key`: a hash of all of it, for files derived from the chain.
     `hashes`: SHA-256 of each file of weights in use, by file name.

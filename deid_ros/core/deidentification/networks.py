@@ -71,6 +71,23 @@ def attribute_decoder(attributes: int, latent: int) -> Layers:
     return [('dense', attributes, _HIDDEN), ('relu',), ('dense', _HIDDEN, latent)]
 
 
+def generating_decoder(widths: Sequence[int]) -> Layers:
+    """Return the layers from a latent to a gray face, whose ends are convolutions.
+
+    Dense ones place the parts of a face in a coarse grid, convolutions draw them; so they need
+    neither deblurrer nor smoothener.
+
+    :param widths: of the latent, of what follows it, then channels at 8, 16, 32 and 64 pixels.
+    """
+    latent, hidden, *channels = widths
+    side = FACE_SIZE >> len(channels) - 1
+    layers = [('dense', latent, hidden), ('relu',), ('dense', hidden, channels[0] * side * side),
+              ('relu',), ('unflatten', channels[0], side)]  # type: Layers
+    for inputs, outputs in zip(channels, channels[1:]):
+        layers += [('upsample',), ('conv', inputs, outputs), ('relu',)]
+    return layers + [('conv', channels[-1], 1)]
+
+
 def convolutional_encoder(channels: int, widths: Sequence[int] = CONVOLUTIONAL_WIDTHS) -> Layers:
     """Return the layers from a face to a (widths[-1], 2, 2) latent (eq. 3)."""
     layers = []  # type: Layers

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deid_ros.core.deidentification.chain import Chain
-from deid_ros.core.deidentification.networks import FACE_SIZE, Layers
+from deid_ros.core.deidentification.networks import FACE_SIZE, GRID, Layers
 
 Clock = Callable[[], float]
 #: What time is taken of.
@@ -79,11 +79,10 @@ def known_device(name: str) -> Device | None:
 def work_of(chain: Chain) -> Work:
     """Return what a chain has to do."""
     values = operations = 0
-    # A decoder begins with a latent of 2 × 2 cells, or a flat one, whose layers need no side.
-    sides = [FACE_SIZE, 2, FACE_SIZE, FACE_SIZE]
-    for network, side in zip(chain.networks, sides, strict=True):
+    for index, network in enumerate(chain.networks):
         values += sum(array.size for array in network.arrays.values())
-        operations += _operations(network.layers, side)
+        # A decoder begins with a latent of cells, or a flat one, whose layers need no side.
+        operations += _operations(network.layers, GRID if index == 1 else FACE_SIZE)
     if chain.shift is not None and 'centres' in chain.shift.arrays:
         centres = chain.shift.arrays['centres'].size
         values += centres
@@ -99,6 +98,8 @@ def _operations(layers: Layers, side: int) -> int:
             total += 2 * sizes[0] * sizes[1]
         elif kind == 'conv':
             total += 2 * 9 * sizes[0] * sizes[1] * side * side
+        elif kind == 'unflatten':
+            side = sizes[1]
         elif kind == 'pool':
             side //= 2
         elif kind == 'upsample':

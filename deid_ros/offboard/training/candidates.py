@@ -6,8 +6,8 @@ import numpy as np
 
 #: People that a candidate is made of.
 CONTRIBUTORS = 3
-#: How far candidates are from the mean of all; people are 2.2 from it on average.
-FAR = 5.0
+#: How far candidates are from the mean of all, where people are 1 from it on average.
+FAR = 2.0
 
 
 def trios(people: int, count: int, random: np.random.Generator) -> np.ndarray:
@@ -29,4 +29,5 @@ def made_of(identities: np.ndarray, chosen: np.ndarray, random: np.random.Genera
     """
     signs = random.choice([-1, 1], chosen.shape).astype(np.float32)
     mixed = (signs[:, :, None] * identities[chosen]).sum(axis=1)
-    return FAR * mixed / np.linalg.norm(mixed, axis=1, keepdims=True)
+    far = FAR * np.linalg.norm(identities, axis=1).mean()
+    return (far * mixed / np.linalg.norm(mixed, axis=1, keepdims=True)).astype(np.float32)

@@ -56,7 +56,7 @@ def in_order(recipes: list[Recipe]) -> list[Recipe]:
     """Return recipes so that what others start from comes before them.
 
     Color networks start from those for luminance, encoders from autoencoders, and contrast from a
-    generator and finishing networks or from other contrast.
+    generator or from other contrast.
     """
     contrasts = {recipe.name for recipe in recipes if recipe.stage == 'contrast'}
     return sorted(recipes, key=lambda recipe: (

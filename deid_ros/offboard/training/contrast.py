@@ -4,15 +4,14 @@
 
 A generator that has learned to repeat its training faces blurs them, and lets people who are mixed
 of others look alike. So it goes on learning with identities that are made up as those of the
-gallery are, each shown with the attributes of two photos of one person, as if that person were
-tracked. What comes out of the whole chain is judged by
+gallery are. Some are shown with the attributes of two photos of one person, as if that person were
+tracked, and judged by dlib's recognition network, half of them as they come and half as they are
+seen in a frame: new faces of one identity are to be within 0.6, those of others and the photo that
+the attributes are of beyond it, all with a margin; gender and the like are to be told from them.
 
-- dlib's recognition network: new faces of one identity within 0.6, those of others and the photo
-  that the attributes are of beyond it, all with a margin;
-- the network of attributes, which should find those that were asked for;
-- a critic that learns to tell new faces from photos (hinge loss, J. Lim and J. Ye, "Geometric GAN",
-  2017);
-- and by photos of people, each of which it still has to repeat.
+All are judged by the network of attributes, which should find those that were asked for, and by a
+critic that learns to tell new faces from photos, both alone and in frames. Besides, photos of
+people still have to be repeated.
 
 The weights that are kept are an exponential average over the steps: single ones leave the grain of
 their learning rate on the skin.
@@ -25,142 +24,62 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from deid_ros.core.deidentification.networks import FACE_SIZE, attribute_decoder
 from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.core.recognition import FaceRecognizer, model_file
-from deid_ros.offboard.training import candidates, views
+from deid_ros.offboard.training import candidates, framing, views
 from deid_ros.offboard.training.attributes import landmarks
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.generator import NOBODY, PEOPLE, people_with_identity
-from deid_ros.offboard.training.recipe import Recipe
+from deid_ros.offboard.training.judges import (
+    critic_error,
+    jittered,
+    lasting_attributes,
+    make_critic,
+    told_apart,
+)
+from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.recognition_network import RecognitionNetwork, alignments_of
 from deid_ros.offboard.training.runs import encode, load_run, save_module
 from deid_ros.offboard.training.trainer import Stateful, epoch_seed, restore, save
 
 #: Steps that count as an epoch: so many stand between two checkpoints.
 STEPS = 50
-# Made-up people in a step, and how often each is shown.
+# Made-up people in a step whom the recognition network sees, which takes it longest, and how often
+# each is shown.
 _SUBJECTS, _LOOKS = 16, 2
-# Photos of people in a step that the finishing networks repeat, too, which takes them longest.
-_FINISHED = 48
-# Distances of descriptors: 0.6 with margins.
-_SAME, _OTHER = 0.35, 0.95
 # What the judgements weigh beside the mean square error of repeated photos; what the critic's
 # weighs is said by the recipe.
-_ATTRIBUTES, _RECOGNITION = 1.0, 0.3
-# The finishing networks are small, and the critic has to keep up.
-_FINISH_RATE, _CRITIC_RATE = 1e-3, 4e-4
+_ATTRIBUTES, _RECOGNITION, _LASTING = 1.0, 0.5, 0.1
+# The critic has to keep up.
+_CRITIC_RATE = 1e-3
 _DECAY = 0.995
-# Width of the blur, in pixels, under which the last layer of the decoder learns.
-_SIGMA = 1.0
-_FINISH = ('deblurrer', 'smoothener')
+# How far the landmarks of a new face may be from those of the photo, which it is aligned by: as
+# shares of what the recognition network sees.
+_MISALIGNED = 0.02
+# Sides, in pixels, at which faces are seen in frames.
+_SMALLEST = 24
 # Layers of the encoder behind the attributes.
 _TAIL = len(attribute_decoder(1, 1))
 
 
-class SmoothLinear(nn.Module):
-    """A layer that gives images, and learns only what is smooth in them.
-
-    The pixels of such a layer learn each by itself, which looks like noise. What it learns is
-    blurred here; being linear, that is the same as a layer with blurred weights.
-
-    :param base: the layer as it is, to (N, 4096) pixels.
-    """
-
-    def __init__(self, base: nn.Linear) -> None:
-        super().__init__()
-        self._base = base.requires_grad_(False)
-        self._learned = nn.Linear(base.in_features, base.out_features)
-        nn.init.zeros_(self._learned.weight)
-        nn.init.zeros_(self._learned.bias)
-        reach = math.ceil(3 * _SIGMA)
-        line = torch.exp(-torch.arange(-reach, reach + 1).square() / (2 * _SIGMA ** 2))
-        self._kernel: torch.Tensor
-        self.register_buffer('_kernel', torch.outer(line, line)[None, None] / line.sum() ** 2,
-                             persistent=False)
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Return (N, 4096) pixels."""
-        return self._base(values) + self._blurred(self._learned(values))
-
-    def merged(self) -> nn.Linear:
-        """Return one layer that does the same."""
-        result = nn.Linear(self._base.in_features, self._base.out_features)
-        with torch.no_grad():
-            result.weight.copy_(self._base.weight + self._blurred(self._learned.weight.T).T)
-            result.bias.copy_(self._base.bias + self._blurred(self._learned.bias[None])[0])
-        return result
-
-    def _blurred(self, pixels: torch.Tensor) -> torch.Tensor:
-        reach = self._kernel.shape[-1] // 2
-        images = functional.pad(pixels.reshape(-1, 1, FACE_SIZE, FACE_SIZE), (reach,) * 4,
-                                mode='replicate')
-        return functional.conv2d(images, self._kernel).flatten(1)
-
-
 class Maker(nn.Module):
-    """From attributes and an identity to a finished face.
+    """From attributes and an identity to a face.
 
     :param tail: from (N, attributes) to (N, D) latents.
-    :param decoder: from latents to faces; its last layer but one gives all pixels.
-    :param finish: deblurrer and smoothener.
+    :param decoder: from latents to faces.
     """
 
-    def __init__(self, tail: nn.Sequential, decoder: nn.Sequential, finish: nn.Sequential) -> None:
+    def __init__(self, tail: nn.Sequential, decoder: nn.Sequential) -> None:
         super().__init__()
-        last = decoder[-2]
-        assert isinstance(last, nn.Linear)
-        self.tail = tail
-        self._decoder = nn.Sequential(*decoder[:-2].children(), SmoothLinear(last), decoder[-1])
-        self.finish = finish
-
-    def unfinished(self, codes: torch.Tensor, identities: torch.Tensor) -> torch.Tensor:
-        """Return (N, 1, 64, 64) faces as the decoder gives them."""
-        return self._decoder(self.tail(codes) + identities)
+        self.tail, self.decoder = tail, decoder
 
     def forward(self, codes: torch.Tensor, identities: torch.Tensor) -> torch.Tensor:
         """Return (N, 1, 64, 64) faces."""
-        return self.finish(self.unfinished(codes, identities))
-
-    def decoder_parameters(self) -> list[nn.Parameter]:
-        """Return what the decoder learns."""
-        return [each for each in self._decoder.parameters() if each.requires_grad]
-
-    def merged_decoder(self) -> nn.Sequential:
-        """Return the decoder with the layers that it is stored with."""
-        *layers, smooth, last = self._decoder.children()
-        assert isinstance(smooth, SmoothLinear)
-        return nn.Sequential(*layers, smooth.merged(), last)
-
-
-def told_apart(described: torch.Tensor, subjects: torch.Tensor, photos: torch.Tensor
-               ) -> torch.Tensor:
-    """Return how badly made-up people are told from each other and from people.
-
-    :param described: (N, 128) descriptors of new faces; `subjects` (N,) whose they are.
-    :param photos: (N, 128) descriptors of the faces that the attributes are of.
-    """
-    between = torch.cdist(described, described, compute_mode='donot_use_mm_for_euclid_dist')
-    same = subjects[:, None] == subjects[None]
-    others = between[~same]
-    looks = between[same & ~torch.eye(len(subjects), dtype=torch.bool, device=same.device)]
-    to_photos = (described - photos).norm(dim=1)
-    return (2 * functional.relu(looks - _SAME).square().mean()
-            + 2 * functional.relu(_OTHER - others).square().mean()
-            + functional.relu(_OTHER - to_photos).square().mean())
-
-
-def make_critic() -> nn.Sequential:
-    """Return a network that judges patches of (N, 1, 64, 64) faces: above 0, they are photos."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in ((1, 32), (32, 64), (64, 128)):
-        layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
-    critic = nn.Sequential(*layers, spectral_norm(nn.Conv2d(128, 1, 4)))
-    return critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        return self.decoder(self.tail(codes) + identities)
 
 
 class _Photos:
@@ -195,6 +114,15 @@ class _Photos:
         return np.concatenate([random.choice(self._of_people[person], each, replace=False)
                                for person in people])
 
+    def any(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Return the indices of so many photos."""
+        return random.choice(self.trained, count)
+
+    def around(self, chosen: np.ndarray) -> torch.Tensor:
+        """Return (n, 1, 64, 64): what is left of these photos in a frame."""
+        left = framing.surroundings(views.pixels(self.shown[chosen]))
+        return (torch.from_numpy(left[:, None]).float() / 127.5 - 1).to(self.shown.device)
+
 
 class _Trainer:
     """All that learns, and what it learns from.
@@ -208,14 +136,20 @@ class _Trainer:
         self._device = device
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._identities, self._recognition = photos, identities, recognition
+        self._lasting_columns = [UNLABELLED + recipe.attributes.index(name)
+                                 for name in recipe.lasting]
+        has = (photos.codes[photos.trained][:, self._lasting_columns] > 0).cpu().numpy()
+        for name, values in zip(recipe.lasting, has.T, strict=True):
+            if values.all() or not values.any():
+                raise ValueError(f'{recipe.name}: the network of attributes sees {name} in all '
+                                 'faces or in none; train it longer, or take it out of lasting')
+        self._lasting = lasting_attributes(
+            photos.described[photos.trained].cpu().numpy(), has.T).to(device)
         self.averaged = AveragedModel(maker, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
         self._critic = make_critic().to(device)
-        self._optimizer = torch.optim.Adam([
-            {'params': [*maker.tail.parameters(), *maker.decoder_parameters()],
-             'rate': recipe.learning_rate},
-            {'params': list(maker.finish.parameters()), 'rate': _FINISH_RATE}])
+        self._optimizer = torch.optim.Adam(maker.parameters(), recipe.learning_rate)
         self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), _CRITIC_RATE,
-                                                  betas=(0.5, 0.99))
+                                                  betas=(0.0, 0.99))
 
     @property
     def parts(self) -> dict[str, Stateful]:
@@ -223,78 +157,94 @@ class _Trainer:
         return {'maker': self._maker, 'averaged': self.averaged, 'critic': self._critic,
                 'optimizer': self._optimizer, 'critic optimizer': self._critic_optimizer}
 
-    def step(self, random: np.random.Generator, progress: float) -> float:
-        """Learn once, and return the loss.
+    def step(self, random: np.random.Generator, progress: float) -> dict[str, float]:
+        """Learn once, and return what each judgement was.
 
         :param progress: how much of the training is done, 0…1.
         """
         for group in self._optimizer.param_groups:
-            group['lr'] = group['rate'] * (0.5 + 0.5 * math.cos(math.pi * progress))
-        repeated = torch.from_numpy(random.choice(self._photos.trained, self._recipe.batch_size))
-        faces, loss = self._judged(random)
-        loss = loss + self._repeating(repeated) - self._recipe.critic * self._train_critic(
-            self._photos.shown[repeated[:len(faces)]], faces)
-        self._optimizer.zero_grad()
-        loss.backward()
-        self._optimizer.step()
-        self.averaged.update_parameters(self._maker)
-        return loss.item()
-
-    def _judged(self, random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return faces of people who are made up, and how they are judged by two networks."""
-        made = torch.from_numpy(candidates.made_of(
-            self._identities, candidates.trios(len(self._identities), _SUBJECTS, random), random
-        )).to(self._device)
-        subjects = torch.arange(_SUBJECTS, device=self._device).repeat_interleave(_LOOKS)
-        sources = torch.from_numpy(self._photos.of_people(_SUBJECTS, _LOOKS, random))
-        codes = self._photos.codes[sources]
-        faces = self._maker(codes, made[subjects])
+            group['lr'] = self._recipe.learning_rate * (0.5 + 0.5 * math.cos(math.pi * progress))
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._recipe.precision == 'bfloat16'):
-            described = self._recognition(faces, self._photos.alignments[sources])
-        loss = (_ATTRIBUTES * functional.mse_loss(self._attributes(faces), codes)
-                + _RECOGNITION * told_apart(described.float(), subjects,
-                                            self._photos.described[sources]))
-        return faces, loss
+            losses = self._losses(random)
+        weights = {'attributes': _ATTRIBUTES, 'recognition': _RECOGNITION, 'lasting': _LASTING,
+                   'critic': self._recipe.critic, 'repeating': 1.0}
+        self._optimizer.zero_grad()
+        torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
+        self._optimizer.step()
+        self.averaged.update_parameters(self._maker)
+        return {name: loss.item() for name, loss in losses.items()}
 
-    def _repeating(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Return how far photos of people are from what is made of their numbers."""
-        shown = self._photos.shown[chosen]
-        plain = self._maker.unfinished(self._photos.codes[chosen], self._photos.identities[chosen])
-        return functional.mse_loss(plain, shown) + functional.mse_loss(
-            self._maker.finish(plain[:_FINISHED]), shown[:_FINISHED])
+    def _losses(self, random: np.random.Generator) -> dict[str, torch.Tensor]:
+        photos, tracked = self._photos, _SUBJECTS * _LOOKS
+        others = self._recipe.batch_size - tracked
+        subjects = np.concatenate([np.arange(_SUBJECTS).repeat(_LOOKS),
+                                   _SUBJECTS + np.arange(others)])
+        sources = np.concatenate([photos.of_people(_SUBJECTS, _LOOKS, random),
+                                  photos.any(others, random)])
+        made = torch.from_numpy(candidates.made_of(self._identities, candidates.trios(
+            len(self._identities), _SUBJECTS + others, random), random)).to(self._device)
+        codes = photos.codes[sources]
+        faces = self._maker(codes, made[subjects]).float()
+        framed = framing.in_frame(faces, photos.shown[sources], photos.around(sources))
+        found = self._attributes(faces).float(), self._attributes(jittered(faces, random)).float()
+        half = tracked // 2
+        small = framing.at_size(framed[:half], int(random.integers(_SMALLEST, FACE_SIZE,
+                                                                   endpoint=True)))
+        described = self._described(torch.cat([small, faces[half:tracked]]), sources[:tracked],
+                                    random)
+        asked = 0.5 + 0.5 * codes[:tracked, self._lasting_columns]
+        repeated = photos.any(self._recipe.batch_size, random)
+        shown = photos.shown[repeated]
+        repetition = self._maker(photos.codes[repeated], photos.identities[repeated])
+        # Every other face is judged in a frame, as what it is laid over shows, too.
+        shown_framed = framing.in_frame(shown, shown, photos.around(repeated))
+        seen, natural = (torch.cat([inside[::2], alone[1::2]])
+                         for inside, alone in ((framed, faces), (shown_framed, shown)))
+        return {
+            'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
+                found[1][:, UNLABELLED:], codes[:, UNLABELLED:]),
+            'recognition': told_apart(described, torch.from_numpy(subjects[:tracked]).to(
+                self._device), photos.described[sources[:tracked]]),
+            'lasting': functional.binary_cross_entropy_with_logits(
+                self._lasting(described).float(), asked),
+            'critic': self._criticized(jittered(seen, random), jittered(natural, random)),
+            'repeating': functional.mse_loss(repetition.float(), shown)}
 
-    def _train_critic(self, photos: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
-        """Teach the critic, and return what it then thinks of the faces."""
-        error = (functional.relu(1 - self._critic(photos)).mean()
-                 + functional.relu(1 + self._critic(faces.detach())).mean())
+    def _described(self, faces: torch.Tensor, sources: np.ndarray, random: np.random.Generator
+                   ) -> torch.Tensor:
+        """Return (N, 128) descriptors of new faces, aligned nearly as their photos are."""
+        alignments = self._photos.alignments[sources]
+        error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
+        return self._recognition(faces, alignments + torch.from_numpy(error).to(self._device)
+                                 ).float()
+
+    def _criticized(self, faces: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+        """Teach the critic, and return how little the faces then seem photos to it."""
+        error = critic_error(self._critic, photos, faces.detach())
         self._critic_optimizer.zero_grad()
         error.backward()
         self._critic_optimizer.step()
-        return self._critic(faces).mean()
+        return functional.softplus(-self._critic(faces).float()).mean()
 
 
 def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
                    until: int | None = None) -> None:
     """Train a chain for synthetic identities; see `stages.train`.
 
-    It starts from a generator, or goes on from another such chain. The run has the four networks of
-    the chain, and `people.npz` as that of the generator.
+    It starts from a generator, or goes on from another such chain. The run has the encoder and the
+    decoder of the chain, and `people.npz` as that of the generator.
 
-    :raises ValueError: there are too few people with two photos.
+    :raises ValueError: there are too few people with two photos, or all have a lasting attribute.
     """
     assert recipe.start is not None
     run = runs / recipe.name
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     encoder = load_run(runs, recipe.start, 'encoder', recipe)
-    # A generator has none of its own yet.
-    finish = [layer for role in _FINISH for layer in load_run(
-        runs, recipe.start if (runs / recipe.start / f'{role}.npz').exists() else f'{role}_gray',
-        role, recipe)]
     attributes = encoder[:-_TAIL].requires_grad_(False).to(device)
     maker = Maker(nn.Sequential(*encoder[-_TAIL:].children()),
-                  load_run(runs, recipe.start, 'decoder', recipe), nn.Sequential(*finish))
+                  load_run(runs, recipe.start, 'decoder', recipe))
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
         identities = arrays['identities'].astype(np.float32)
@@ -307,16 +257,14 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):
         random = np.random.default_rng(epoch_seed(recipe.seed, epoch))
-        losses = [trainer.step(random, (epoch + step / STEPS) / recipe.epochs)
-                  for step in tqdm(range(STEPS), desc=f'{recipe.name} {epoch + 1}/{recipe.epochs}')]
-        save(run, trainer.parts, epoch + 1, {'loss': float(np.mean(losses))})
+        steps = [trainer.step(random, (epoch + step / STEPS) / recipe.epochs)
+                 for step in tqdm(range(STEPS), desc=f'{recipe.name} {epoch + 1}/{recipe.epochs}')]
+        save(run, trainer.parts, epoch + 1, {
+            name: float(np.mean([losses[name] for losses in steps])) for name in steps[0]})
     if until is None:
         made = trainer.averaged.module
         assert isinstance(made, Maker)
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': identities})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))
-        save_module(run / 'decoder.npz', made.merged_decoder())
-        layers = len(recipe.networks()['deblurrer'])
-        save_module(run / 'deblurrer.npz', made.finish[:layers])
-        save_module(run / 'smoothener.npz', nn.Sequential(*made.finish[layers:].children()))
+        save_module(run / 'decoder.npz', made.decoder)

@@ -24,7 +24,6 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
-from torch import nn
 from tqdm import tqdm
 
 from deid_ros.core.deidentification.weights import save_arrays
@@ -135,8 +134,7 @@ class Gallery:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
         self._crowd = battery.crowd_of(faces, store)
-        self._rest = nn.Sequential(*[load_run(runs, recipe.name, role, recipe)
-                                     for role in ('decoder', 'deblurrer', 'smoothener')])
+        self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
         with np.load(runs / recipe.name / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
             identities = arrays['identities'].astype(np.float32)
         self._names, _ = people_with_identity(
@@ -151,7 +149,7 @@ class Gallery:
     def rendered(self, latents: np.ndarray) -> np.ndarray:
         """Return (N, 64, 64) uint8 luminance."""
         with torch.no_grad():
-            return np.concatenate([views.pixels(self._rest(part))
+            return np.concatenate([views.pixels(self._decoder(part))
                                    for part in torch.from_numpy(latents).split(256)])
 
     def verify(self) -> Verified:

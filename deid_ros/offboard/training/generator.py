@@ -101,13 +101,12 @@ def train_generator(recipe: Recipe, data: TrainingData, runs: Path, *, device: t
     of real people, which is not to be shipped.
     """
     assert recipe.base is not None
-    assert recipe.start is not None
     torch.manual_seed(recipe.seed)
     run = runs / recipe.name
     attributes = load_run(runs, recipe.base, 'attributes',
                           dataclasses.replace(recipe, stage='attributes', start=None))
-    decoder = load_run(runs, recipe.start, 'decoder', recipe)
-    tail = module_of(attribute_decoder(recipe.attribute_count, recipe.widths[-1]))
+    decoder = module_of(recipe.networks()['decoder'])
+    tail = module_of(attribute_decoder(recipe.attribute_count, recipe.widths[0]))
     faces = views.planes(data.faces.pixels, color=False)
     cpu = torch.device('cpu')
     plain = encode(attributes, views.view(faces, None, 0), cpu)

@@ -61,14 +61,16 @@ class Recipe:
     :ivar stage: one of `STAGES`.
     :ivar family: `fully_connected` or `convolutional`, for autoencoders and their encoders.
     :ivar color: whether the networks take BGR faces, else luminance.
-    :ivar widths: of the layers of the encoder.
+    :ivar widths: of the layers of the encoder; of a generator's decoder, see
+        `networks.generating_decoder`.
     :ivar base: the recipe whose autoencoder an encoder starts from, or whose attributes a generator
         makes faces of.
     :ivar start: for color networks, the recipe of the same networks for luminance whose weights
-        they start with; for a generator, the recipe whose decoder it starts with; for contrast,
-        that of a generator, or of contrast, too.
+        they start with; for contrast, that of a generator, or of contrast, too.
     :ivar attributes: columns of the label file that a network of attributes learns besides what it
         can be shown without labels; COLUMN=WORD where a column holds words.
+    :ivar lasting: those of them that stay with a person, which in the stage contrast are also to be
+        told from how a recognition network describes the new faces.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
@@ -85,8 +87,9 @@ class Recipe:
     start: str | None = None
     shift: Shift | None = None
     attributes: tuple[str, ...] = ()
+    lasting: tuple[str, ...] = ()
     blur: float = 2.0
-    critic: float = 0.04
+    critic: float = 0.1
     epochs: int = 60
     views: int = 1
     batch_size: int = 256
@@ -101,12 +104,14 @@ class Recipe:
             raise ValueError(f'stage {self.stage!r} is none of {", ".join(STAGES)}')
         if self.stage == 'encoder' and (self.base is None or self.shift is None):
             raise ValueError('an encoder needs the keys base and shift')
-        if self.stage == 'generator' and (self.base is None or self.start is None):
-            raise ValueError('a generator needs the keys base and start')
-        if self.stage == 'contrast' and self.start is None:
-            raise ValueError('contrast needs the key start')
-        if self.start is not None and not self.color and self.stage not in _MAKERS:
-            raise ValueError('the key start is for color networks and generators')
+        if self.stage == 'generator' and self.base is None:
+            raise ValueError('a generator needs the key base')
+        if self.stage == 'contrast' and (self.start is None or not self.lasting):
+            raise ValueError('contrast needs the keys start and lasting')
+        if not set(self.lasting) <= set(self.attributes):
+            raise ValueError('the key lasting names attributes that are not among attributes')
+        if self.start is not None and not self.color and self.stage != 'contrast':
+            raise ValueError('the key start is for color networks and contrast')
         if self.precision not in ('bfloat16', 'float32'):
             raise ValueError(f'precision {self.precision!r} is neither bfloat16 nor float32')
 
@@ -129,11 +134,9 @@ class Recipe:
         if self.stage == 'attributes':
             return {'attributes': networks.attribute_network(self.attribute_count)}
         if self.stage in _MAKERS:
-            finish = {'deblurrer': networks.deblurrer(1), 'smoothener': networks.smoothener(1)}
             return {'encoder': networks.attribute_network(self.attribute_count)
-                    + networks.attribute_decoder(self.attribute_count, self.widths[-1]),
-                    'decoder': networks.fully_connected_decoder(self.widths),
-                    **(finish if self.stage == 'contrast' else {})}
+                    + networks.attribute_decoder(self.attribute_count, self.widths[0]),
+                    'decoder': networks.generating_decoder(self.widths)}
         if self.family == 'fully_connected':
             if self.color:
                 raise ValueError('the fully connected autoencoder is for luminance only')
@@ -168,7 +171,7 @@ def load_recipe(path: Path) -> Recipe:
         if 'augmentation' in values:
             values['augmentation'] = Augmentation(
                 **_checked(Augmentation, values['augmentation'], path))
-        for key in ('widths', 'attributes'):
+        for key in ('widths', 'attributes', 'lasting'):
             values[key] = tuple(values.get(key, ()))
         return Recipe(name=path.stem, **_checked(Recipe, values, path))
     except (TypeError, ValueError) as error:

@@ -26,6 +26,13 @@ def test_convolutional_autoencoder_has_four_cells(channels):
     assert module_of(networks.convolutional_decoder(channels))(latents).shape == faces.shape
 
 
+def test_a_generating_decoder_gives_faces():
+    layers = networks.generating_decoder([10, 12, 6, 5, 4, 3])
+    assert ('unflatten', 6, 8) in layers
+    assert layers.count(('upsample',)) == 3
+    assert module_of(layers)(torch.zeros(2, 10)).shape == (2, 1, 64, 64)
+
+
 @pytest.mark.parametrize('channels', [1, 3])
 @pytest.mark.parametrize('make', [networks.deblurrer, networks.smoothener])
 def test_finishing_networks_keep_the_shape(make, channels):

@@ -36,17 +36,20 @@ def test_work_is_counted_from_the_layers():
     assert work.pixels == 4096
 
 
-@pytest.mark.parametrize('mode', ['cluster', 'neighbour', 'cell'])
-def test_operations_of_the_shipped_chains_are_those_of_torch(mode):
+@pytest.mark.parametrize(('mode', 'apply'), [
+    ('cluster', 'finetuned'), ('neighbour', 'finetuned'), ('cell', 'finetuned'),
+    ('synthetic', 'runtime')])
+def test_operations_of_the_shipped_chains_are_those_of_torch(mode, apply):
     torch = pytest.importorskip('torch')
     from torch.utils.flop_counter import FlopCounterMode
 
     from deid_ros.core.backends.torch_backend import ChainModule
 
-    chain = load_chain(ModelStore(str(models_directory())), mode, 'finetuned')
+    chain = load_chain(ModelStore(str(models_directory())), mode, apply)
     shape = (1, 64, 64) + ((3,) if chain.color else ())
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        ChainModule(chain).eval()(torch.zeros(shape), torch.ones(1, 1))
+        size = chain.shift.control_size if chain.shift else 0
+        ChainModule(chain).eval()(torch.zeros(shape), torch.ones(1, size or 1))
     assert counter.get_total_flops() == floor.work_of(chain).operations
 
 

@@ -29,25 +29,28 @@ from deid_ros.offboard.training.runs import encode, load_run  # noqa: E402
 from deid_ros.offboard.training.stages import train  # noqa: E402
 
 _CPU = torch.device('cpu')
-_PLAIN = 'stage: autoencoder\nfamily: fully_connected\nwidths: [12, 8]\nepochs: 1\n'
-_ATTRIBUTES = ('stage: attributes\nattributes: [smile, ethnicity=elf]\nepochs: 2\nbatch_size: 32\n'
+_ATTRIBUTES = ('stage: attributes\nattributes: [smile, ethnicity=elf]\nepochs: 8\nbatch_size: 32\n'
                'precision: float32\n')
-_CONTRAST = ('stage: contrast\nstart: generator\nfamily: fully_connected\nwidths: [12, 8]\n'
-             'attributes: [smile, ethnicity=elf]\nepochs: 2\nbatch_size: 8\n')
-_GENERATOR = ('stage: generator\nbase: attributes\nstart: plain\nfamily: fully_connected\n'
-              'widths: [12, 8]\nattributes: [smile, ethnicity=elf]\nepochs: 3\nviews: 2\n'
-              'batch_size: 32\naugmentation: {flip: true, shift: 0.05}\n')
+_GENERATOR = ('stage: generator\nbase: attributes\nwidths: [8, 12, 4, 4]\n'
+              'attributes: [smile, ethnicity=elf]\nepochs: 3\nviews: 2\nbatch_size: 32\n'
+              'augmentation: {flip: true, shift: 0.05}\n')
+_CONTRAST = ('stage: contrast\nstart: generator\nwidths: [8, 12, 4, 4]\n'
+             'attributes: [smile, ethnicity=elf]\nlasting: [smile]\nepochs: 2\n'
+             'batch_size: 40\n')
 
 
 @pytest.fixture(scope='module')
 def data() -> TrainingData:
     random = np.random.default_rng(0)
-    coarse = random.integers(0, 256, (80, 6, 6, 3), np.uint8)
+    # Every other person is dark, and smiles.
+    dark = np.arange(80) // 2 % 2 == 1
+    coarse = random.integers(0, np.where(dark, 60, 256)[:, None, None, None], (80, 6, 6, 3))
+    coarse = coarse.astype(np.uint8)
     names = np.array([f'{index}.png' for index in range(80)])
     people = np.array([f'{index // 2}' for index in range(80)])
     return TrainingData(
         Faces(coarse.repeat(16, axis=1).repeat(16, axis=2), names, people),
-        {'smile': random.choice(['0', '1'], 80), 'ethnicity': random.choice(['elf', 'orc'], 80)})
+        {'smile': np.where(dark, '1', '0'), 'ethnicity': random.choice(['elf', 'orc'], 80)})
 
 
 def _recipe(folder: Path, name: str, text: str):
@@ -60,11 +63,8 @@ def _recipe(folder: Path, name: str, text: str):
 def recipes(tmp_path, monkeypatch):
     """Return the recipes of all stages, in their order."""
     monkeypatch.setattr('deid_ros.offboard.training.contrast.STEPS', 2)
-    finish = [(f'{stage}_gray', f'stage: {stage}\nepochs: 1\n')
-              for stage in ('deblurrer', 'smoothener')]
     return [_recipe(tmp_path, name, text) for name, text in (
-        ('plain', _PLAIN), ('attributes', _ATTRIBUTES), ('generator', _GENERATOR), *finish,
-        ('contrast', _CONTRAST))]
+        ('attributes', _ATTRIBUTES), ('generator', _GENERATOR), ('contrast', _CONTRAST))]
 
 
 def test_a_resumed_training_gives_the_same_weights(tmp_path, data, recipes):
@@ -73,12 +73,11 @@ def test_a_resumed_training_gives_the_same_weights(tmp_path, data, recipes):
             for stop in stops:
                 train(recipe, data, tmp_path / runs, device=_CPU, until=stop)
     for file in ('attributes/attributes', 'generator/encoder', 'generator/decoder',
-                 'generator/people', 'contrast/encoder', 'contrast/decoder', 'contrast/deblurrer',
-                 'contrast/smoothener'):
+                 'generator/people', 'contrast/encoder', 'contrast/decoder'):
         one, other = (tmp_path / runs / f'{file}.npz' for runs in ('at once', 'in steps'))
         assert one.read_bytes() == other.read_bytes()
     curve = (tmp_path / 'in steps' / 'contrast' / 'curve.csv').read_text().splitlines()
-    assert curve[0] == 'epoch,loss'
+    assert curve[0] == 'epoch,attributes,recognition,lasting,critic,repeating'
     assert len(curve) == 3
 
 
@@ -86,7 +85,7 @@ def test_the_encoder_gives_what_was_trained(tmp_path, data, recipes):
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
     faces = views.view(views.planes(data.faces.pixels, False), None, 0)
-    _, attributes, generator, *_, last = recipes
+    attributes, generator, last = recipes
     codes = encode(load_run(tmp_path, 'attributes', 'attributes', attributes), faces, _CPU)
     assert codes.shape == (80, attributes.attribute_count)
     assert np.abs(codes).max() <= 1
@@ -106,11 +105,19 @@ def test_contrast_goes_on_from_contrast(tmp_path, data, recipes):
     text = _CONTRAST.replace('start: generator', 'start: contrast')
     text = text.replace('epochs: 2', 'epochs: 0')
     train(_recipe(tmp_path, 'further', text), data, tmp_path, device=_CPU)
-    for file in ('encoder', 'decoder', 'deblurrer', 'smoothener', 'people'):
+    for file in ('encoder', 'decoder', 'people'):
         one, other = (tmp_path / run / f'{file}.npz' for run in ('contrast', 'further'))
         with np.load(one, allow_pickle=False) as before, np.load(other, allow_pickle=False) as now:
             for name in before.files:
                 assert np.array_equal(before[name], now[name]), (file, name)
+
+
+def test_contrast_needs_attributes_that_tell_people_apart(tmp_path, data, recipes):
+    nobody = TrainingData(data.faces, {**data.labels, 'smile': np.array(['0'] * 80)})
+    for recipe in recipes[:-1]:
+        train(recipe, nobody, tmp_path, device=_CPU)
+    with pytest.raises(ValueError, match='contrast: .* sees smile in all faces or in none'):
+        train(recipes[-1], nobody, tmp_path, device=_CPU)
 
 
 def test_contrast_needs_people(tmp_path, data, recipes):
@@ -122,9 +129,13 @@ def test_contrast_needs_people(tmp_path, data, recipes):
         train(recipes[-1], few, tmp_path, device=_CPU)
 
 
-def test_contrast_needs_a_generator(tmp_path):
-    with pytest.raises(ValueError, match='contrast needs the key start'):
-        _recipe(tmp_path, 'contrast', _CONTRAST.replace('start: generator\n', ''))
+@pytest.mark.parametrize(('line', 'said'), [
+    ('start: generator\n', 'contrast needs the keys start and lasting'),
+    ('lasting: [smile]\n', 'contrast needs the keys start and lasting'),
+    ('smile, ethnicity=elf', 'lasting names attributes that are not among attributes')])
+def test_contrast_needs_a_generator_and_what_lasts(tmp_path, line, said):
+    with pytest.raises(ValueError, match=said):
+        _recipe(tmp_path, 'contrast', _CONTRAST.replace(line, '', 1))
 
 
 def test_attributes_in_words():
@@ -193,14 +204,14 @@ def test_contributors_are_three_people_and_the_same_again():
 
 
 def test_candidates_are_equally_far_and_made_of_their_three():
-    identities = np.eye(6, 8, dtype=np.float32)
+    identities = 3 * np.eye(6, 8, dtype=np.float32)
     trios = np.array([[0, 2, 5], [1, 2, 3]])
     made = candidates.made_of(identities, trios, np.random.default_rng(0))
     assert made.dtype == np.float32
-    assert np.linalg.norm(made, axis=1) == pytest.approx(candidates.FAR)
+    assert np.linalg.norm(made, axis=1) == pytest.approx(3 * candidates.FAR)
     for candidate, trio in zip(made, trios):
         assert list(np.flatnonzero(candidate)) == sorted(trio)
-        assert np.abs(candidate[trio]) == pytest.approx(candidates.FAR / np.sqrt(3))
+        assert np.abs(candidate[trio]) == pytest.approx(3 * candidates.FAR / np.sqrt(3))
 
 
 def test_candidate_numbers_survive_half_precision():

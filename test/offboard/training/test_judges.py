@@ -1,0 +1,103 @@
+# Copyright 2026 The deid_ros maintainers
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of new faces while a chain for synthetic identities learns to make them."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('dlib')
+
+from deid_ros.offboard.training.judges import (  # noqa: E402
+    critic_error,
+    jittered,
+    lasting_attributes,
+    make_critic,
+    told_apart,
+)
+
+
+def _described(*positions: float) -> 'torch.Tensor':
+    """Return descriptors on a line."""
+    result = torch.zeros(len(positions), 128)
+    result[:, 0] = torch.tensor(positions)
+    return result
+
+
+_FAR_AWAY = torch.full((4, 128), 9.0)
+
+
+def test_people_who_are_told_apart_cost_nothing():
+    described = _described(0, 0.3, 2, 2.3)
+    assert told_apart(described, torch.tensor([0, 0, 1, 1]), _FAR_AWAY) == 0
+
+
+def test_what_is_confused_costs():
+    subjects = torch.tensor([0, 0, 1, 1])
+    # Looks of one person 0.45 instead of 0.35 apart, of two people.
+    assert told_apart(_described(0, 0.45, 5, 5.45), subjects, _FAR_AWAY) == pytest.approx(
+        2 * 0.1 ** 2, rel=1e-4)
+    # One pair in four of different people 0.5 apart instead of 0.95; each is met twice.
+    assert told_apart(_described(0, 0.1, 0.6, 1.05), subjects, _FAR_AWAY) == pytest.approx(
+        2 * (0.35 ** 2 + 0.45 ** 2) / 4 + 2 * 0.1 ** 2 / 2, rel=1e-4)
+    # Half as far from the photo as it should be, one of four.
+    photos = _FAR_AWAY.clone()
+    photos[0] = _described(0.475)[0]
+    assert told_apart(_described(0, 0.3, 2, 2.3), subjects, photos) == pytest.approx(
+        0.475 ** 2 / 4, rel=1e-4)
+
+
+def test_the_critic_learns_to_tell_photos():
+    torch.manual_seed(0)
+    critic = make_critic()
+    optimizer = torch.optim.Adam(critic.parameters(), 1e-3)
+    smooth = torch.linspace(-1, 1, 64).expand(16, 1, 64, 64)
+    errors = []
+    for _ in range(40):
+        noisy = smooth + 0.5 * torch.randn_like(smooth)
+        error = critic_error(critic, smooth, noisy)
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert critic(smooth).mean() > 0.5 > -0.5 > critic(noisy).mean()
+    assert np.isfinite(errors).all()
+    assert errors[-1] < 0.5 * errors[0]
+
+
+def test_a_steep_critic_is_wrong():
+    class Brightness(torch.nn.Module):
+        factor = 0.0
+
+        def forward(self, faces):
+            return self.factor * faces.mean((2, 3), keepdim=True)
+
+    dark, critic = torch.zeros(2, 1, 64, 64), Brightness()
+    errors = []
+    for critic.factor in (0.0, 64.0):
+        errors.append(critic_error(critic, dark, dark).item())
+    # Its output changes by 1 with the norm of what it sees.
+    assert errors == pytest.approx([2 * np.log(2), 2 * np.log(2) + 0.15], rel=1e-4)
+
+
+def test_lasting_attributes_are_told_from_descriptors():
+    random = np.random.default_rng(0)
+    described = random.normal(size=(300, 128))
+    labels = np.stack([described[:, 5] > 0, described[:, 7] < 0.5])
+    odds = lasting_attributes(described, labels)(torch.from_numpy(described).float()).numpy()
+    assert ((odds.T > 0) == labels).mean() > 0.95
+
+
+def test_jittered_faces_are_moved_a_little():
+    faces = torch.zeros(50, 1, 64, 64)
+    faces[:, :, 30:34, 18:22] = 1
+    moved = jittered(faces, np.random.default_rng(0))
+    assert moved.shape == faces.shape
+    mass = moved[:, 0].numpy() / moved[:, 0].sum((1, 2), keepdim=True).numpy()
+    down = (mass.sum(axis=2) * np.arange(64)).sum(axis=1)
+    right = (mass.sum(axis=1) * np.arange(64)).sum(axis=1)
+    assert np.abs(down - 31.5).max() < 8
+    mirrored = right > 31.5
+    assert 10 < mirrored.sum() < 40
+    assert np.abs(np.where(mirrored, 63 - right, right) - 19.5).max() < 8
+    assert len(set(down.round(3))) > 40
