@@ -235,7 +235,8 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     It starts from a generator, or goes on from another such chain. The run has the encoder and the
     decoder of the chain, and `people.npz` as that of the generator.
 
-    :raises ValueError: there are too few people with two photos, or all have a lasting attribute.
+    :raises ValueError: there are too few people with two photos or faces in a batch, or all have a
+        lasting attribute.
     """
     assert recipe.start is not None
     run = runs / recipe.name
@@ -248,6 +249,9 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
         identities = arrays['identities'].astype(np.float32)
+    if recipe.batch_size <= _SUBJECTS * _LOOKS:
+        raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
+                         f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')
     if len(identities) < _SUBJECTS:
         raise ValueError(f'{recipe.name} needs {_SUBJECTS} people with two photos or more, '
                          f'not {len(identities)}')

@@ -120,6 +120,14 @@ def test_contrast_needs_attributes_that_tell_people_apart(tmp_path, data, recipe
         train(recipes[-1], nobody, tmp_path, device=_CPU)
 
 
+def test_contrast_needs_large_batches(tmp_path, data, recipes):
+    for recipe in recipes[:-1]:
+        train(recipe, data, tmp_path, device=_CPU)
+    small = _recipe(tmp_path, 'small', _CONTRAST.replace('batch_size: 40', 'batch_size: 32'))
+    with pytest.raises(ValueError, match='small: batch_size 32 must be above the 32 faces'):
+        train(small, data, tmp_path, device=_CPU)
+
+
 def test_contrast_needs_people(tmp_path, data, recipes):
     few = TrainingData(data.faces.take(np.arange(20)), {
         name: values[:20] for name, values in data.labels.items()})
