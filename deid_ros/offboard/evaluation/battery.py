@@ -32,6 +32,7 @@ class Originals:
     :param crowd: the people of the training set, for LEAK.
     :param detector: for detection agreement.
     :param recognizer: for a second opinion.
+    :raises ConfigurationError: nobody is known to the recognizer.
     """
 
     faces: Faces
@@ -41,6 +42,12 @@ class Originals:
     crowd: leak.Crowd | None = None
     detector: Detector | None = None
     recognizer: OtherRecognizer | None = None
+
+    def __post_init__(self) -> None:
+        if self.recognizer is not None and not self.people_known:
+            raise ConfigurationError('--recognizer needs to know whose face each is, to tell when '
+                                     'it takes two for one person; give images in a folder for '
+                                     'each person')
 
     @property
     def people_known(self) -> bool:
@@ -110,16 +117,12 @@ def measure(originals: Originals, new_faces: np.ndarray,
         figures['DIV'] = measures.div(described)
     figures['unchanged'] = unchanged(originals.faces.pixels, new_faces)
     figures |= _privacy(originals, described, contributors)
-    figures |= _utility(originals, new_faces, described)
+    landmarks = measures.landmarks(new_faces, originals.store)
+    figures |= _utility(originals, new_faces, described, landmarks)
     if originals.recognizer is not None:
-        if not originals.people_known:
-            raise ConfigurationError('--recognizer needs to know whose face each is, to tell when '
-                                     'it takes two for one person; give images in a folder for '
-                                     'each person')
-        figures |= second_opinion(
-            originals.described_by_other, originals.recognizer.describe(
-                new_faces, measures.landmarks(new_faces, originals.store)),
-            originals.faces.identities)
+        figures |= second_opinion(originals.described_by_other,
+                                  originals.recognizer.describe(new_faces, landmarks),
+                                  originals.faces.identities)
     return figures
 
 
@@ -148,9 +151,8 @@ def _privacy(originals: Originals, described: np.ndarray,
     return figures
 
 
-def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray
-             ) -> dict[str, Figure]:
-    landmarks = measures.landmarks(new_faces, originals.store)
+def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray,
+             landmarks: np.ndarray) -> dict[str, Figure]:
     figures = {'landmarks': utility.landmark_error(originals.landmarks, landmarks),
                **utility.pose_error(originals.landmarks, landmarks)}
     if originals.classifier is not None:

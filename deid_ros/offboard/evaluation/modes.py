@@ -58,6 +58,7 @@ def add_command(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> Measured:
     """Measure each mode."""
     models = ModelStore(str(options.models))
+    recognizer = recognizer_of(options)
     names = options.modes or [name for name, mode in models.modes.items()
                               if options.apply in mode['apply']]
     chains = {name: load_chain(models, name, options.apply) for name in names}
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> Measured:
     originals = {color: battery.Originals(
         faces if color else Faces(battery.gray(faces.pixels), faces.names, faces.identities),
         store, classifier_of(options), options.labels,
-        crowd, downstream_of(options), recognizer_of(options))
+        crowd, downstream_of(options), recognizer)
         for color in {chain.color for chain in chains.values()}}
 
     measured: dict[str, dict[str, Figure]] = {}

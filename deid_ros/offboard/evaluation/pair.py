@@ -73,7 +73,7 @@ def add_command(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> Measured:
     """Measure the pair."""
-    downstream = downstream_of(options, options.detector)
+    downstream, recognizer = downstream_of(options, options.detector), recognizer_of(options)
     pairs = tqdm(frame_pairs(options.original, options.anonymized, options.topics,
                              may_lack_frames=options.may_lack_frames),
                  desc='frames', unit='frame', mininterval=5)
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> Measured:
     faces = Faces(np.stack(found.before), np.array(found.names), np.array(found.people))
     originals = battery.Originals(faces, store, classifier_of(options), crowd=crowd,
                                   detector=downstream if options.crops else None,
-                                  recognizer=recognizer_of(options))
+                                  recognizer=recognizer)
     figures = battery.measure(originals, np.stack(found.after)) | found.figures()
     return {options.anonymized.name: figures}
 

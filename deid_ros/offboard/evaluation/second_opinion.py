@@ -15,8 +15,10 @@ from tqdm import tqdm
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import require
 from deid_ros.offboard.evaluation import measures
+from deid_ros.offboard.evaluation.anonymity import distances
 from deid_ros.offboard.evaluation.figures import Figure, pair_share, share
 from deid_ros.offboard.evaluation.reidentification import reidentification, split
+from deid_ros.offboard.similarity import similarities
 
 #: What a network's pixels may range over.
 RANGES = {'-1..1': (1 / 127.5, -1.0), '0..1': (1 / 255, 0.0), '0..255': (1.0, 0.0)}
@@ -86,22 +88,13 @@ class OtherRecognizer:
 
     def _aligned(self, face: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         points = np.stack([landmarks[:2].mean(axis=0), landmarks[2:4].mean(axis=0), landmarks[4]])
-        to_aligned = _similarity(points * face.shape[1::-1], _EYES_AND_NOSE * self._side)
+        # Pixel centres are whole numbers to OpenCV.
+        to_aligned = similarities(points * face.shape[1::-1] - 0.5,
+                                  _EYES_AND_NOSE * self._side - 0.5)
         rgb = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB if face.ndim == 2 else cv2.COLOR_BGR2RGB)
         warped = cv2.warpAffine(rgb, to_aligned, (self._side, self._side), flags=cv2.INTER_CUBIC,
                                 borderMode=cv2.BORDER_REPLICATE)
         return warped.astype(np.float32) * self._scale + self._offset
-
-
-def _similarity(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the (2, 3) turn, scale and shift that bring (N, 2) points nearest to targets."""
-    # As complex numbers, a turn with a scale is a factor. Pixel centres are whole to OpenCV.
-    before, after = ((part - 0.5) @ [1, 1j] for part in (points, targets))
-    centred = before - before.mean()
-    factor = (after - after.mean()) @ centred.conj() / np.square(np.abs(centred)).sum()
-    offset = after.mean() - factor * before.mean()
-    return np.array([[factor.real, -factor.imag, offset.real],
-                     [factor.imag, factor.real, offset.imag]])
 
 
 def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndarray
@@ -122,7 +115,7 @@ def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndar
     if (~same).sum() * FALSE_ACCEPT_RATE < 1:
         raise ValueError(f'another recognizer needs {1 / FALSE_ACCEPT_RATE:.0f} pairs of different '
                          f'people or more, not {(~same).sum()}')
-    apart = np.sqrt((2 - 2 * originals @ originals.T).clip(0))[first, second]
+    apart = distances(originals, originals)[first, second]
     limit = float(np.quantile(apart[~same], FALSE_ACCEPT_RATE))
     one, other = measures.random_pairs(len(described))
     return {

@@ -85,8 +85,9 @@ class Maker(nn.Module):
 class _Photos:
     """What is known of the training faces.
 
-    :ivar shown: (N, 1, 64, 64); `codes` (N, attributes); `identities` (N, D), zero where unknown;
-        `described` (N, 128); `alignments` (N, 2, 3).
+    :ivar shown: (N, 1, 64, 64); `around` likewise, what is left of them in a frame.
+    :ivar codes: (N, attributes); `identities` (N, D), zero where unknown; `described` (N, 128);
+        `alignments` (N, 2, 3).
     :ivar trained: indices of those to learn from.
     """
 
@@ -94,6 +95,8 @@ class _Photos:
                  recognition: RecognitionNetwork, device: torch.device) -> None:
         shown = views.view(views.planes(data.faces.pixels, color=False), None, 0)
         self.shown = shown.to(device)
+        left = framing.surroundings(views.pixels(shown))
+        self.around = (torch.from_numpy(left[:, None]).float() / 127.5 - 1).to(device)
         self.codes = torch.from_numpy(encode(attributes, shown, device)).to(device)
         _, numbers = people_with_identity(data.faces.identities, ~data.held_out)
         self.trained = np.flatnonzero(~data.held_out)
@@ -117,11 +120,6 @@ class _Photos:
     def any(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Return the indices of so many photos."""
         return random.choice(self.trained, count)
-
-    def around(self, chosen: np.ndarray) -> torch.Tensor:
-        """Return (n, 1, 64, 64): what is left of these photos in a frame."""
-        left = framing.surroundings(views.pixels(self.shown[chosen]))
-        return (torch.from_numpy(left[:, None]).float() / 127.5 - 1).to(self.shown.device)
 
 
 class _Trainer:
@@ -186,7 +184,7 @@ class _Trainer:
             len(self._identities), _SUBJECTS + others, random), random)).to(self._device)
         codes = photos.codes[sources]
         faces = self._maker(codes, made[subjects]).float()
-        framed = framing.in_frame(faces, photos.shown[sources], photos.around(sources))
+        framed = framing.in_frame(faces, photos.shown[sources], photos.around[sources])
         found = self._attributes(faces).float(), self._attributes(jittered(faces, random)).float()
         half = tracked // 2
         small = framing.at_size(framed[:half], int(random.integers(_SMALLEST, FACE_SIZE,
@@ -198,7 +196,7 @@ class _Trainer:
         shown = photos.shown[repeated]
         repetition = self._maker(photos.codes[repeated], photos.identities[repeated])
         # Every other face is judged in a frame, as what it is laid over shows, too.
-        shown_framed = framing.in_frame(shown, shown, photos.around(repeated))
+        shown_framed = framing.in_frame(shown, shown, photos.around[repeated])
         seen, natural = (torch.cat([inside[::2], alone[1::2]])
                          for inside, alone in ((framed, faces), (shown_framed, shown)))
         return {

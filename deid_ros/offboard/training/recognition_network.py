@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from deid_ros.offboard.similarity import similarities
+
 # Channels of the blocks, and whether a block halves the image's sides.
 _BLOCKS = ((32, False),) * 3 + ((64, True),) + ((64, False),) * 3 + ((128, True),) + (
     (128, False),) * 2 + ((256, True),) + ((256, False),) * 2 + ((256, True),)
@@ -150,16 +152,5 @@ def alignments_of(landmarks: np.ndarray) -> torch.Tensor:
 
     :param landmarks: (N, 5, 2), see `FaceRecognizer.landmarks`.
     """
-    # As complex numbers, a turn with a scale is a factor: face ≈ factor · aligned + offset.
-    aligned = _complex(2 * (_BORDER + _ALIGNED) / (1 + 2 * _BORDER) - 1)
-    faces = _complex(2 * landmarks - 1)
-    centred = aligned - aligned.mean()
-    centres = faces.mean(axis=1, keepdims=True)
-    factor = (faces - centres) @ centred.conj() / np.square(np.abs(centred)).sum()
-    offset = centres[:, 0] - factor * aligned.mean()
-    rows = [[factor.real, -factor.imag, offset.real], [factor.imag, factor.real, offset.imag]]
-    return torch.from_numpy(np.array(rows).transpose(2, 0, 1).astype(np.float32))
-
-
-def _complex(points: np.ndarray) -> np.ndarray:
-    return points[..., 0] + 1j * points[..., 1]
+    aligned = 2 * (_BORDER + _ALIGNED) / (1 + 2 * _BORDER) - 1
+    return torch.from_numpy(similarities(aligned, 2 * landmarks - 1).astype(np.float32))

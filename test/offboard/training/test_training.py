@@ -215,6 +215,9 @@ def test_shipped_modes_are_made_of_what_the_shipped_recipes_train():
     for recipe in recipes.values():
         if recipe.stage == 'generator':
             assert recipes[recipe.base].attributes == recipe.attributes
+        elif recipe.stage == 'contrast':
+            assert recipes[recipe.start].widths == recipe.widths
+            assert recipes[recipe.start].attributes == recipe.attributes
         elif recipe.base is not None:
             assert recipes[recipe.base].widths == recipe.widths
             assert recipes[recipe.base].color == recipe.color
