@@ -103,10 +103,8 @@ def _members(training: np.ndarray, centres: np.ndarray) -> Contributors:
 def _groups(training: np.ndarray, identities: np.ndarray, centres: np.ndarray, seed: int
             ) -> Contributors:
     """Return the training faces of which each of the (K, D) centres is the mean."""
-    from deid_ros.offboard.training.stages import GROUP_SIZE
-
-    groups = shifts.small_groups(training, identities, count=len(centres), size=GROUP_SIZE,
-                                 seed=seed)
+    groups = shifts.small_groups(training, identities, count=len(centres),
+                                 size=shifts.GROUP_SIZE, seed=seed)
     # Weights and centres are kept in half precision, so a few near ties fall the other way.
     same = np.isclose(shifts.set_means(training, groups), centres, rtol=0.02, atol=0.02).all(axis=1)
     if same.mean() < _LEAST_SAME:

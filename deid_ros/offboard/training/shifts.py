@@ -13,6 +13,8 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin
 
+#: People in each of the groups whose means stand for single faces in a table.
+GROUP_SIZE = 3
 # How many samples are compared with all others at once: bounds the memory.
 _CHUNK = 1024
 

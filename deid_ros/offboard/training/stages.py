@@ -24,9 +24,9 @@ from deid_ros.offboard.training.trainer import epoch_seed, fit
 
 #: How many centres stand for all latents where neighbours are searched at run time.
 REPRESENTATIVES = 1024
-#: Where single faces are the targets, groups of like faces take their place: so many groups of so
-#: many people. Clusters of thousands of faces, as many as the table can hold, are all average.
-GROUPS, GROUP_SIZE = 2048, 3
+#: Where single faces are the targets, so many groups of like faces take their place. Clusters of
+#: thousands of faces, as many as the table can hold, are all average.
+GROUPS = 2048
 #: The stages whose networks take or give something else than faces and latents.
 OTHER_STAGES = {'attributes': train_attributes, 'generator': train_generator,
                 'contrast': train_contrast}
@@ -83,7 +83,8 @@ def _table(latents: np.ndarray, identities: np.ndarray, shift: Shift,
     if shift.mode == 'cluster':
         return {'centres': shifts.cluster_centres(flat, shift.k, seed)}
     if shift.mode == 'neighbour':
-        groups = shifts.small_groups(flat, identities, count=GROUPS, size=GROUP_SIZE, seed=seed)
+        groups = shifts.small_groups(flat, identities, count=GROUPS, size=shifts.GROUP_SIZE,
+                                     seed=seed)
         return {'centres': shifts.set_means(flat, groups), 'mean': flat.mean(axis=0)}
     if shift.mode == 'cell':
         cells = latents.reshape(len(latents), latents.shape[1], -1)
