@@ -3,7 +3,7 @@
 """Laying new faces over a frame."""
 
 import math
-from typing import NamedTuple, Sequence
+from typing import NamedTuple, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -18,12 +18,14 @@ class Patch(NamedTuple):
     """New pixels for one face.
 
     `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
-    the result; h and w are those of `region`, which lies inside the image.
+    the result; h and w are those of `region`, which lies inside the image. `invented`, where there
+    is one, is (h, w) float32 in 0…1: where it is 1, the new pixel is not made of what was there.
     """
 
     region: Region
     pixels: np.ndarray
     alpha: np.ndarray
+    invented: Optional[np.ndarray] = None
 
 
 def feathered_ellipse(box: Box, region: Region) -> np.ndarray:
@@ -59,6 +61,30 @@ def composite(bgr: np.ndarray, patches: Sequence[Patch]) -> np.ndarray:
     for patch in patches:
         lay(patch, result)
     return result
+
+
+def beneath(patch: Patch, others: Sequence[Patch]) -> Patch:
+    """Return the patch without what is invented by others, as if it lay below these.
+
+    Nobody is seen there, so there is nothing to be hidden either.
+
+    :param others: in the order in which they are laid over the frame.
+    """
+    region = patch.region
+    shown = np.zeros_like(patch.alpha)
+    for other in others:
+        shared = Region(max(region.left, other.region.left), max(region.top, other.region.top),
+                        min(region.right, other.region.right),
+                        min(region.bottom, other.region.bottom))
+        if shared.is_empty:
+            continue
+        here = shown[shared.moved(-region.left, -region.top).slices]
+        there = shared.moved(-other.region.left, -other.region.top).slices
+        # What is invented can be covered again by what is not.
+        here *= 1 - other.alpha[there]
+        if other.invented is not None:
+            np.maximum(here, other.invented[there], out=here)
+    return patch._replace(alpha=patch.alpha * (1 - shown))
 
 
 def lay(patch: Patch, bgr: np.ndarray) -> None:

@@ -61,6 +61,10 @@ class Region(NamedTuple):
         """Tell whether the region holds no pixel."""
         return self.right <= self.left or self.bottom <= self.top
 
+    def moved(self, right: int, down: int) -> 'Region':
+        """Return the region so many pixels further to the right and down."""
+        return Region(self.left + right, self.top + down, self.right + right, self.bottom + down)
+
 
 class Face(NamedTuple):
     """A face that was detected, or that is held: its place is predicted from earlier frames.

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
-from deid_ros.core.compositing import Patch, composite
+from deid_ros.core.compositing import Patch, beneath, composite
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
 from deid_ros.core.detection import check_faces, detect_at_width
@@ -138,18 +138,23 @@ class FramePipeline:
         """Return the frame with every face treated, and a report of each face."""
         reasons = [self._why_fallback(face, image.bgr, settings) for face in faces]
         bgr = image.bgr
+        seen: List[Patch] = []
         reports: Dict[int, FaceReport] = {}
+        order = _larger_ones_last(faces)
         # The second anonymizer sees what the first has made of the frame. Through the rim of its
         # patches, nothing of a treated face can come back.
         for anonymizer, is_fallback in ((self.anonymizer, False), (self.fallback, True)):
-            chosen = [index for index, reason in enumerate(reasons) if bool(reason) == is_fallback]
+            chosen = [index for index in order if bool(reasons[index]) == is_fallback]
             if not chosen:
                 continue
             group = [faces[index] for index in chosen]
             with raised_as(AnonymizationError, 'anonymizer ' + anonymizer.name):
                 patches = list(anonymizer.anonymize(bgr, group, settings.box_margin))
             check_patches(patches, group, image.bgr)
-            bgr = composite(bgr, _larger_ones_last(patches, group))
+            # Who is held may well be behind somebody who is seen, and must not blur that new face.
+            seen += [patch for patch, face in zip(patches, group) if not face.held]
+            bgr = composite(bgr, [beneath(patch, seen) if face.held else patch
+                                  for patch, face in zip(patches, group)])
             for index, patch in zip(chosen, patches):
                 reports[index] = FaceReport(faces[index].box, faces[index].score,
                                             image.align(patch.region), anonymizer.name,
@@ -186,12 +191,11 @@ def masked_frame(message: Any, jpeg_quality: int) -> AnonymizedFrame:
     return AnonymizedFrame(image.encode(black, [Region(0, 0, width, height)]), black, [], {})
 
 
-def _larger_ones_last(patches: Sequence[Patch], faces: Sequence[Face]) -> List[Patch]:
-    """Return the patches by the size of their faces.
+def _larger_ones_last(faces: Sequence[Face]) -> List[int]:
+    """Return the indices of faces by their size.
 
     A treatment is as strong as its face is large. A small box inside of a large face, which
     detectors do see there, would show that part of it again if it came to lie on top.
     """
-    order = sorted(range(len(faces)),
-                   key=lambda index: max(faces[index].box.width, faces[index].box.height))
-    return [patches[index] for index in order]
+    return sorted(range(len(faces)),
+                  key=lambda index: max(faces[index].box.width, faces[index].box.height))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deid_ros.core.compositing import Patch, composite, feathered_ellipse
+from deid_ros.core.compositing import Patch, beneath, composite, feathered_ellipse
 from deid_ros.core.faces import Box, Region, region_of
 
 WIDTH, HEIGHT = 60, 50
@@ -126,3 +126,27 @@ def test_a_later_patch_fades_into_the_earlier_one_not_into_the_original() -> Non
     faint = Patch(region, np.full((10, 10, 3), 80, np.uint8),
                   np.full((10, 10), 0.25, np.float32))
     assert (composite(bgr, [solid, faint]) == 50).all()
+
+
+@given(patches(), patches())
+def test_what_another_has_invented_is_left_as_it_is(patch: Patch, other: Patch) -> None:
+    other = other._replace(alpha=np.ones_like(other.alpha), invented=np.ones_like(other.alpha))
+    bgr = composite(picture(), [other])
+    result = composite(bgr, [beneath(patch, [other])])
+    np.testing.assert_array_equal(result[other.region.slices], bgr[other.region.slices])
+    elsewhere = np.ones((HEIGHT, WIDTH), bool)
+    elsewhere[other.region.slices] = False
+    np.testing.assert_array_equal(result[elsewhere], composite(bgr, [patch])[elsewhere])
+
+
+@given(patches(), patches(), patches())
+def test_what_is_not_invented_hides_what_is(patch: Patch, other: Patch, upper: Patch) -> None:
+    other = other._replace(invented=other.alpha)
+    upper = upper._replace(alpha=np.ones_like(upper.alpha))
+    result = beneath(patch, [other, upper])
+    covered = np.zeros((HEIGHT, WIDTH), bool)
+    covered[upper.region.slices] = True
+    covered = covered[patch.region.slices]
+    np.testing.assert_array_equal(result.alpha[covered], patch.alpha[covered])
+    assert (result.alpha <= patch.alpha).all()
+    np.testing.assert_array_equal(beneath(patch, [upper]).alpha, patch.alpha)

@@ -32,6 +32,8 @@ _CHROMA_SIGMA = 0.08
 RING_SIGMA = 0.06
 # The new face fades into what is around it over this part of its half-width.
 _FEATHER = 0.2
+# From this much of the new face on, what is below it shows less and less.
+_INVENTED = 0.9
 # The ellipse in which a face shows its tone, as shares of the square, and where it fades.
 _TONE_WIDTH, _TONE_HEIGHT, _TONE_FEATHER = 0.75, 0.9, 0.4
 
@@ -201,4 +203,5 @@ class AutoencoderAnonymizer(Anonymizer):
         below = patch.pixels.astype(np.float32)
         pixels = below + weight[:, :, None] * (new - below)
         return Patch(region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
-                     np.maximum(patch.alpha, weight))
+                     np.maximum(patch.alpha, weight),
+                     np.clip((weight - _INVENTED) / (1 - _INVENTED), 0, 1))

@@ -56,6 +56,13 @@ def _check_patch(patch: Patch, box: Box, bgr: np.ndarray) -> None:
     # Written so that NaN fails it too.
     if not (patch.alpha.min() >= 0 and patch.alpha.max() <= 1):
         raise AnonymizationError('patch alpha is not within 0…1')
+    invented = patch.invented
+    if invented is not None:
+        if invented.shape != shape or invented.dtype != np.float32:
+            raise AnonymizationError('what the patch invents is {} {}, must be {} float32'.format(
+                invented.shape, invented.dtype, shape))
+        if not (invented.min() >= 0 and (invented <= patch.alpha).all()):
+            raise AnonymizationError('a patch cannot invent more than it replaces')
 
     core = _pixels_inside(box.grown(_CORE), width, height)
     if core.is_empty:

@@ -40,6 +40,17 @@ def test_alpha_is_of_the_type_that_compositing_takes(dtype: Any) -> None:
         check_patches([patch(alpha=np.ones((45, 35), dtype))], [FACE], PICTURE)
 
 
+@pytest.mark.parametrize(('invented', 'said'), [
+    (np.ones((45, 34), np.float32), 'must be'), (np.ones((45, 35)), 'must be'),
+    (np.full((45, 35), np.nan, np.float32), 'more than it replaces'),
+    (np.full((45, 35), -0.1, np.float32), 'more than it replaces'),
+    (np.full((45, 35), 1.1, np.float32), 'more than it replaces')])
+def test_a_patch_invents_no_more_than_it_replaces(invented: Any, said: str) -> None:
+    check_patches([patch()._replace(invented=np.ones((45, 35), np.float32))], [FACE], PICTURE)
+    with pytest.raises(AnonymizationError, match=said):
+        check_patches([patch()._replace(invented=invented)], [FACE], PICTURE)
+
+
 @pytest.mark.parametrize('region', [
     Region(20, 10, 51, 51), Region(0, 0, 80, 60), Region(*np.array([20, 10, 51, 51]))])
 def test_a_patch_must_hold_every_pixel_of_the_box(region: Region) -> None:
