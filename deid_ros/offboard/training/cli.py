@@ -12,6 +12,7 @@ import torch
 from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, load_faces
 from deid_ros.offboard.training.attributes import wanted_columns
 from deid_ros.offboard.training.data import TrainingData, read_labels
+from deid_ros.offboard.training.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.hues import lend_hues
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.stages import train
@@ -33,6 +34,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument('--hues', type=Path,
                         help='tar or folder of faces in color that lend their hues to the data '
                              'for color networks; for data that is gray')
+    result.add_argument('--faceres', type=Path, metavar='FACERES.json',
+                        help='the network FaceRes, for recipes that learn from it; '
+                             f'to get it: {INSTALL_FACERES}')
     result.add_argument('--runs', type=Path, default=Path('runs'),
                         help='folder for checkpoints, curves and networks (default: runs)')
     result.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
@@ -85,7 +89,7 @@ def main(arguments: list[str] | None = None) -> None:
             chosen = in_color if recipe.color else faces
             data = (read_labels(options.labels, chosen, attributes) if attributes
                     else TrainingData(chosen, {}))
-            train(recipe, data, options.runs, device=device)
+            train(recipe, replace(data, faceres=options.faceres), options.runs, device=device)
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'train: {error}\n')
 

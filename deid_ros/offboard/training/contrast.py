@@ -5,9 +5,10 @@
 A generator that has learned to repeat its training faces blurs them, and lets people who are mixed
 of others look alike. So it goes on learning with identities that are made up as those of the
 gallery are. Some are shown with the attributes of two photos of one person, as if that person were
-tracked, and judged by dlib's recognition network, half of them as they come and half as they are
-seen in a frame: new faces of one identity are to be within 0.6, those of others and the photo that
-the attributes are of beyond it, all with a margin; gender and the like are to be told from them.
+tracked, and judged by recognition networks, half of them as they come and half as they are seen in
+a frame: new faces of one identity are to be one person, those of others, even with the attributes
+of the same photos, are to be others, and nobody is to be the person of the photo; gender and the
+like are to be told from them.
 
 All are judged by the network of attributes, which should find those that were asked for, and by a
 critic that learns to tell new faces from photos, both alone and in frames. Besides, photos of
@@ -29,28 +30,23 @@ from tqdm import tqdm
 
 from deid_ros.core.deidentification.networks import FACE_SIZE, attribute_decoder
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.core.recognition import FaceRecognizer, model_file
 from deid_ros.offboard.training import candidates, framing, views
 from deid_ros.offboard.training.attributes import landmarks
 from deid_ros.offboard.training.data import TrainingData
+from deid_ros.offboard.training.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.generator import NOBODY, PEOPLE, people_with_identity
-from deid_ros.offboard.training.judges import (
-    critic_error,
-    jittered,
-    lasting_attributes,
-    make_critic,
-    told_apart,
-)
+from deid_ros.offboard.training.judges import Margins, Shown, critic_error, jittered, make_critic
 from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
-from deid_ros.offboard.training.recognition_network import RecognitionNetwork, alignments_of
+from deid_ros.offboard.training.recognition_network import alignments_of
 from deid_ros.offboard.training.runs import encode, load_run, save_module
+from deid_ros.offboard.training.teachers import Teacher, recognition_networks
 from deid_ros.offboard.training.trainer import Stateful, epoch_seed, restore, save
 
 #: Steps that count as an epoch: so many stand between two checkpoints.
 STEPS = 50
-# Made-up people in a step whom the recognition network sees, which takes it longest, and how often
-# each is shown.
-_SUBJECTS, _LOOKS = 16, 2
+# Made-up people in a step whom the recognition networks see, which takes longest; how often each is
+# shown, and how many have the attributes of the same photos.
+_SUBJECTS, _LOOKS, _RIVALS = 16, 2, 2
 # What the judgements weigh beside the mean square error of repeated photos; what the critic's
 # weighs is said by the recipe.
 _ATTRIBUTES, _RECOGNITION, _LASTING = 1.0, 0.5, 0.1
@@ -86,13 +82,12 @@ class _Photos:
     """What is known of the training faces.
 
     :ivar shown: (N, 1, 64, 64); `around` likewise, what is left of them in a frame.
-    :ivar codes: (N, attributes); `identities` (N, D), zero where unknown; `described` (N, 128);
-        `alignments` (N, 2, 3).
+    :ivar codes: (N, attributes); `identities` (N, D), zero where unknown; `alignments` (N, 2, 3).
     :ivar trained: indices of those to learn from.
     """
 
     def __init__(self, data: TrainingData, attributes: nn.Module, identities: np.ndarray,
-                 recognition: RecognitionNetwork, device: torch.device) -> None:
+                 device: torch.device) -> None:
         shown = views.view(views.planes(data.faces.pixels, color=False), None, 0)
         self.shown = shown.to(device)
         left = framing.surroundings(views.pixels(shown))
@@ -105,17 +100,12 @@ class _Photos:
         self.identities = torch.from_numpy(
             np.where((numbers != NOBODY)[:, None], identities[numbers], 0)).to(device)
         self.alignments = alignments_of(landmarks(shown)).to(device)
-        with torch.no_grad():
-            self.described = torch.cat([
-                recognition(*part) for part in tqdm(
-                    list(zip(self.shown.split(64), self.alignments.split(64), strict=True)),
-                    desc='descriptors', unit='×64')])
 
     def of_people(self, count: int, each: int, random: np.random.Generator) -> np.ndarray:
-        """Return the indices of `each` photos of so many people, one person after the other."""
+        """Return (count, each) indices of photos, a row for each person."""
         people = random.choice(len(self._of_people), count, replace=False)
-        return np.concatenate([random.choice(self._of_people[person], each, replace=False)
-                               for person in people])
+        return np.stack([random.choice(self._of_people[person], each, replace=False)
+                         for person in people])
 
     def any(self, count: int, random: np.random.Generator) -> np.ndarray:
         """Return the indices of so many photos."""
@@ -129,20 +119,19 @@ class _Trainer:
     """
 
     def __init__(self, recipe: Recipe, maker: Maker, attributes: nn.Module, photos: _Photos,
-                 identities: np.ndarray, recognition: RecognitionNetwork, device: torch.device
-                 ) -> None:
+                 identities: np.ndarray, networks: list[tuple[nn.Module, Margins]],
+                 device: torch.device) -> None:
         self._device = device
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
-        self._photos, self._identities, self._recognition = photos, identities, recognition
-        self._lasting_columns = [UNLABELLED + recipe.attributes.index(name)
-                                 for name in recipe.lasting]
-        has = (photos.codes[photos.trained][:, self._lasting_columns] > 0).cpu().numpy()
-        for name, values in zip(recipe.lasting, has.T, strict=True):
+        self._photos, self._identities = photos, identities
+        self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
+        has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
+        for name, values in zip(recipe.lasting, has[photos.trained].T, strict=True):
             if values.all() or not values.any():
                 raise ValueError(f'{recipe.name}: the network of attributes sees {name} in all '
                                  'faces or in none; train it longer, or take it out of lasting')
-        self._lasting = lasting_attributes(
-            photos.described[photos.trained].cpu().numpy(), has.T).to(device)
+        self._teachers = [Teacher(network.to(device), margins, photos.shown, photos.alignments,
+                                  has, photos.trained) for network, margins in networks]
         self.averaged = AveragedModel(maker, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
         self._critic = make_critic().to(device)
         self._optimizer = torch.optim.Adam(maker.parameters(), recipe.learning_rate)
@@ -176,46 +165,55 @@ class _Trainer:
     def _losses(self, random: np.random.Generator) -> dict[str, torch.Tensor]:
         photos, tracked = self._photos, _SUBJECTS * _LOOKS
         others = self._recipe.batch_size - tracked
+        chosen = photos.of_people(_SUBJECTS // _RIVALS, _LOOKS, random).repeat(_RIVALS, axis=0)
+        sources = np.concatenate([chosen.reshape(-1), photos.any(others, random)])
         subjects = np.concatenate([np.arange(_SUBJECTS).repeat(_LOOKS),
                                    _SUBJECTS + np.arange(others)])
-        sources = np.concatenate([photos.of_people(_SUBJECTS, _LOOKS, random),
-                                  photos.any(others, random)])
         made = torch.from_numpy(candidates.made_of(self._identities, candidates.trios(
             len(self._identities), _SUBJECTS + others, random), random)).to(self._device)
-        codes = photos.codes[sources]
+        shown, codes = photos.shown[sources], photos.codes[sources]
+        alignments = photos.alignments[sources[:tracked]]
+        seen_again, alignments = framing.seen_again(shown[:tracked], alignments, _SMALLEST, random)
+        shown = torch.cat([seen_again, shown[tracked:]])
+        with torch.no_grad():
+            codes = torch.cat([self._attributes(seen_again).float(), codes[tracked:]])
         faces = self._maker(codes, made[subjects]).float()
-        framed = framing.in_frame(faces, photos.shown[sources], photos.around[sources])
+        framed = framing.in_frame(faces, shown, photos.around[sources])
         found = self._attributes(faces).float(), self._attributes(jittered(faces, random)).float()
-        half = tracked // 2
-        small = framing.at_size(framed[:half], int(random.integers(_SMALLEST, FACE_SIZE,
-                                                                   endpoint=True)))
-        described = self._described(torch.cat([small, faces[half:tracked]]), sources[:tracked],
-                                    random)
-        asked = 0.5 + 0.5 * codes[:tracked, self._lasting_columns]
         repeated = photos.any(self._recipe.batch_size, random)
-        shown = photos.shown[repeated]
+        originals = photos.shown[repeated]
         repetition = self._maker(photos.codes[repeated], photos.identities[repeated])
         # Every other face is judged in a frame, as what it is laid over shows, too.
-        shown_framed = framing.in_frame(shown, shown, photos.around[repeated])
+        originals_framed = framing.in_frame(originals, originals, photos.around[repeated])
         seen, natural = (torch.cat([inside[::2], alone[1::2]])
-                         for inside, alone in ((framed, faces), (shown_framed, shown)))
+                         for inside, alone in ((framed, faces), (originals_framed, originals)))
+        recognition, lasting = self._recognized(framed, faces, alignments, sources[:tracked],
+                                                random)
         return {
             'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
                 found[1][:, UNLABELLED:], codes[:, UNLABELLED:]),
-            'recognition': told_apart(described, torch.from_numpy(subjects[:tracked]).to(
-                self._device), photos.described[sources[:tracked]]),
-            'lasting': functional.binary_cross_entropy_with_logits(
-                self._lasting(described).float(), asked),
+            'recognition': recognition, 'lasting': lasting,
             'critic': self._criticized(jittered(seen, random), jittered(natural, random)),
-            'repeating': functional.mse_loss(repetition.float(), shown)}
+            'repeating': functional.mse_loss(repetition.float(), originals)}
 
-    def _described(self, faces: torch.Tensor, sources: np.ndarray, random: np.random.Generator
-                   ) -> torch.Tensor:
-        """Return (N, 128) descriptors of new faces, aligned nearly as their photos are."""
-        alignments = self._photos.alignments[sources]
+    def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,
+                    sources: np.ndarray, random: np.random.Generator
+                    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what the teachers say of the tracked faces; see `Teacher.judge`."""
+        subjects = torch.arange(_SUBJECTS, device=self._device).repeat_interleave(_LOOKS)
+        people = subjects // _RIVALS
+        small = framing.at_size(framed[:len(sources)], int(random.integers(
+            _SMALLEST, FACE_SIZE, endpoint=True)))
+        shown = torch.where((people % 2 == 0)[:, None, None, None], small, faces[:len(sources)])
         error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
-        return self._recognition(faces, alignments + torch.from_numpy(error).to(self._device)
-                                 ).float()
+        lasting = self._photos.codes[sources][:, self._lasting]
+        signs = lasting > 0
+        who = Shown(subjects, torch.from_numpy(sources).to(self._device), people,
+                    (signs[:, None] == signs[None]).all(dim=2))
+        judged = [teacher.judge(shown, alignments + torch.from_numpy(error).to(self._device), who,
+                                0.5 + 0.5 * lasting) for teacher in self._teachers]
+        recognition, traits = (torch.stack(losses).sum() for losses in zip(*judged, strict=True))
+        return recognition, traits
 
     def _criticized(self, faces: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
         """Teach the critic, and return how little the faces then seem photos to it."""
@@ -250,12 +248,15 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     if recipe.batch_size <= _SUBJECTS * _LOOKS:
         raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
                          f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')
-    if len(identities) < _SUBJECTS:
-        raise ValueError(f'{recipe.name} needs {_SUBJECTS} people with two photos or more, '
-                         f'not {len(identities)}')
-    recognition = RecognitionNetwork(Path(model_file(FaceRecognizer.NETWORK))).to(device)
-    photos = _Photos(data, attributes, identities, recognition, device)
-    trainer = _Trainer(recipe, maker, attributes, photos, identities, recognition, device)
+    if len(identities) < _SUBJECTS // _RIVALS:
+        raise ValueError(f'{recipe.name} needs {_SUBJECTS // _RIVALS} people with two photos or '
+                         f'more, not {len(identities)}')
+    if recipe.faceres and data.faceres is None:
+        raise ValueError(f'{recipe.name} learns from FaceRes, too; give its file by --faceres. '
+                         f'To get it: {INSTALL_FACERES}')
+    photos = _Photos(data, attributes, identities, device)
+    trainer = _Trainer(recipe, maker, attributes, photos, identities,
+                       recognition_networks(data.faceres if recipe.faceres else None), device)
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):
         random = np.random.default_rng(epoch_seed(recipe.seed, epoch))

@@ -18,11 +18,13 @@ class TrainingData:
     """Faces cropped with context, the labels some recipes need, and who is held out.
 
     `labels` maps a column's name to (N,) strings; `held_out` is (N,) bool: people whose faces only
-    measure the validation loss.
+    measure the validation loss. `faceres` is the file of the network FaceRes, which teaches some
+    recipes.
     """
 
     faces: Faces
     labels: dict[str, np.ndarray]
+    faceres: Path | None = None
 
     @functools.cached_property
     def held_out(self) -> np.ndarray:

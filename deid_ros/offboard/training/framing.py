@@ -16,6 +16,8 @@ from deid_ros.core.deidentification.alignment import GAINS
 from deid_ros.core.deidentification.autoencoder import RING_SIGMA, face_weight, tone_weight
 from deid_ros.core.deidentification.networks import FACE_SIZE
 
+# By how much boxes waver, at most: their sizes as a share, and their places in halves of them.
+_WAVERING = 0.06
 # A step of luminance in −1…1: less contrast than this is none.
 _LEAST_DEVIATION = 1 / 127.5
 
@@ -50,6 +52,30 @@ def at_size(faces: torch.Tensor, size: int) -> torch.Tensor:
                                    align_corners=False)
     return functional.interpolate(small, size=(FACE_SIZE, FACE_SIZE), mode='bicubic',
                                   align_corners=False)
+
+
+def seen_again(photos: torch.Tensor, alignments: torch.Tensor, smallest: int,
+               random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return photos as other frames may show them, and how they are aligned then.
+
+    Each is moved and scaled as detectors' boxes waver, and all have less detail.
+
+    :param photos: (N, 1, 64, 64); `alignments` (N, 2, 3) of these, see `alignments_of`.
+    :param smallest: size of faces in pixels from which they are, up to 64.
+    """
+    count = len(photos)
+    wavering = np.zeros((count, 2, 3), np.float32)
+    wavering[:, 0, 0] = wavering[:, 1, 1] = 1 + random.uniform(-_WAVERING, _WAVERING, count)
+    wavering[:, :, 2] = random.uniform(-_WAVERING, _WAVERING, (count, 2))
+    moves = torch.from_numpy(wavering).to(photos.device)
+    moved = functional.grid_sample(
+        photos, functional.affine_grid(moves, list(photos.shape), align_corners=False),
+        padding_mode='border', align_corners=False)
+    # What a new face shows at u, the photo had at scale · u + shift.
+    aligned = alignments.clone()
+    aligned[:, :, 2] -= moves[:, :, 2]
+    return (at_size(moved, int(random.integers(smallest, FACE_SIZE, endpoint=True))),
+            aligned / moves[:, :1, :1])
 
 
 def _moments(faces: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,35 +2,89 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of new faces while a chain learns to make them."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 from torch.nn import functional
 
-# Distances of descriptors: 0.6 with margins.
-_SAME, _OTHER = 0.35, 0.95
 # What the penalty of `critic_error` weighs.
 _STEEPNESS = 0.3
+# What it weighs that people are found more often than by chance, and the share of the margin by
+# which they should be farther than others who are alike.
+_FINDABLE, _UNFOUND = 0.2, 0.03
 # How far `jittered` faces are moved, and by how much they are scaled, at most.
 _SHIFT, _SCALE = 0.08, 0.06
 
 
-def told_apart(described: torch.Tensor, subjects: torch.Tensor, photos: torch.Tensor
-               ) -> torch.Tensor:
-    """Return how badly made-up people are told from each other and from people.
+class Margins(NamedTuple):
+    """Distances of descriptors: nearer than `same` is surely one person, beyond `other` another."""
 
-    :param described: (N, 128) descriptors of new faces; `subjects` (N,) whose they are.
-    :param photos: (N, 128) descriptors of the faces that the attributes are of.
+    same: float
+    other: float
+
+
+class Shown(NamedTuple):
+    """Which of some new faces are of one made-up person, and which photo each takes after.
+
+    :ivar subjects: (N,) whose the new faces are; `photos` (N,) whose attributes they have.
+    :ivar people: (N,) whose photos these are.
+    :ivar alike: (N, N) bool: the person of one photo cannot be told from that of another by lasting
+        attributes, as gender.
     """
-    between = torch.cdist(described, described, compute_mode='donot_use_mm_for_euclid_dist')
-    same = subjects[:, None] == subjects[None]
-    others = between[~same]
-    looks = between[same & ~torch.eye(len(subjects), dtype=torch.bool, device=same.device)]
-    to_photos = (described - photos).norm(dim=1)
-    return (2 * functional.relu(looks - _SAME).square().mean()
-            + 2 * functional.relu(_OTHER - others).square().mean()
-            + functional.relu(_OTHER - to_photos).square().mean())
+
+    subjects: torch.Tensor
+    photos: torch.Tensor
+    people: torch.Tensor
+    alike: torch.Tensor
+
+
+def told_apart(described: torch.Tensor, shown: Shown, margins: Margins) -> torch.Tensor:
+    """Return how badly made-up people are told from each other.
+
+    Rivals, who have the attributes of one photo, count as much as all others together.
+
+    :param described: (N, D) descriptors of new faces.
+    """
+    between = _distances(described, described)
+    same = _equal(shown.subjects)
+    itself = torch.eye(len(described), dtype=torch.bool, device=described.device)
+    rivals = between[_equal(shown.photos) & ~same]
+    return (2 * functional.relu(between[same & ~itself] - margins.same).square().mean()
+            + sum(functional.relu(margins.other - apart).square().mean()
+                  for apart in (between[~same], rivals) if len(apart)))
+
+
+def unrecognized(described: torch.Tensor, photos: torch.Tensor, shown: Shown, margins: Margins
+                 ) -> torch.Tensor:
+    """Return how much new faces tell of the people whose attributes they have.
+
+    They are to be far from these, and no nearer than to people who are as like as attributes can
+    say: who is sought among those should not be found more often than by chance.
+
+    :param described: (N, D) descriptors of new faces; `photos` (N, D) of what they take after.
+    """
+    between = _distances(described, photos)
+    own = _equal(shown.people)
+    others = shown.alike & ~own
+    nearer = (_mean(between, others) - _mean(between, own))[others.any(dim=1)]
+    return (functional.relu(margins.other - between.diagonal()).square().mean()
+            + _FINDABLE * functional.relu(nearer + _UNFOUND * margins.other).sum() / len(described))
+
+
+def _distances(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    return torch.cdist(one, other, compute_mode='donot_use_mm_for_euclid_dist')
+
+
+def _equal(numbers: torch.Tensor) -> torch.Tensor:
+    return numbers[:, None] == numbers[None]
+
+
+def _mean(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """Return the mean of the chosen ones in each row."""
+    return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 
 def make_critic() -> nn.Sequential:

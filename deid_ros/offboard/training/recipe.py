@@ -75,6 +75,7 @@ class Recipe:
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
         more natural, and lets them look more alike.
+    :ivar faceres: whether the network FaceRes teaches the stage contrast besides dlib's.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
     """
 
@@ -90,6 +91,7 @@ class Recipe:
     lasting: tuple[str, ...] = ()
     blur: float = 2.0
     critic: float = 0.1
+    faceres: bool = False
     epochs: int = 60
     views: int = 1
     batch_size: int = 256

@@ -72,11 +72,7 @@ class RecognitionNetwork(nn.Module):
         :param faces: (N, 1, 64, 64) luminance in −1…1.
         :param alignments: of their landmarks, see `alignments_of`.
         """
-        grid = functional.affine_grid(alignments, [len(faces), 1, _SIZE, _SIZE],
-                                      align_corners=False)
-        aligned = functional.grid_sample(faces, grid, mode='bicubic', padding_mode='border',
-                                         align_corners=False)
-        rgb = ((aligned + 1) * 127.5).clamp(0, 255).expand(-1, 3, -1, -1)
+        rgb = aligned(faces, alignments, _SIZE).expand(-1, 3, -1, -1)
         values = ((rgb - self._mean) / _SCALE).contiguous(memory_format=torch.channels_last)
         values = functional.max_pool2d(functional.relu(self._first(values)), 3, 2)
         return self._blocks(values).mean((2, 3)) @ self._last
@@ -145,6 +141,16 @@ def _integer(data: bytes, at: int) -> tuple[int, int]:
     """Return a number as dlib packs it, and where it ends: a byte with its length, then it."""
     end = at + 1 + (data[at] & 0x0F)
     return int.from_bytes(data[at + 1:end], 'little'), end
+
+
+def aligned(faces: torch.Tensor, alignments: torch.Tensor, size: int) -> torch.Tensor:
+    """Return (N, 1, size, size) luminance in 0…255 of faces as recognition networks take them.
+
+    :param faces: (N, 1, 64, 64) in −1…1; `alignments` of these, see `alignments_of`.
+    """
+    grid = functional.affine_grid(alignments, [len(faces), 1, size, size], align_corners=False)
+    return ((functional.grid_sample(faces, grid, mode='bicubic', padding_mode='border',
+                                    align_corners=False) + 1) * 127.5).clamp(0, 255)
 
 
 def alignments_of(landmarks: np.ndarray) -> torch.Tensor:

@@ -12,6 +12,7 @@ from deid_ros.core.compositing import composite  # noqa: E402
 from deid_ros.core.deidentification.autoencoder import AutoencoderAnonymizer  # noqa: E402
 from deid_ros.core.faces import Box, Face  # noqa: E402
 from deid_ros.offboard.training import framing  # noqa: E402
+from deid_ros.offboard.training.recognition_network import aligned  # noqa: E402
 
 
 def _tensor(faces: np.ndarray) -> 'torch.Tensor':
@@ -69,3 +70,23 @@ def test_small_faces_have_no_detail():
     small = framing.at_size(checked[None, None], 24)
     assert small.shape == (1, 1, 64, 64)
     assert small.std() < 0.2 * checked.std()
+
+
+def test_faces_seen_again_are_aligned_as_before():
+    random = np.random.default_rng(4)
+    photos = _tensor(np.stack([_smooth(random, (64, 64)) for _ in range(8)]))
+    alignments = torch.tensor([[0.7, 0.1, 0.05], [-0.1, 0.7, -0.02]]).expand(8, -1, -1)
+    again, moved = framing.seen_again(photos, alignments, 64, random)
+    assert not torch.allclose(again, photos, atol=0.1)
+    assert not torch.allclose(moved, alignments, atol=0.02)
+    before, after = (aligned(*each, 48) for each in ((photos, alignments), (again, moved)))
+    inside = np.s_[:, :, 8:-8, 8:-8]
+    assert (before[inside] - after[inside]).abs().mean() < 1
+    assert before[inside].std() > 10
+
+
+def test_faces_seen_again_lose_detail():
+    noise = torch.rand(4, 1, 64, 64) * 2 - 1
+    again, _ = framing.seen_again(noise, torch.eye(2, 3).expand(4, -1, -1), 16,
+                                  np.random.default_rng(1))
+    assert again.std() < 0.7 * noise.std()

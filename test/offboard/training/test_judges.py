@@ -9,11 +9,14 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('dlib')
 
 from deid_ros.offboard.training.judges import (  # noqa: E402
+    Margins,
+    Shown,
     critic_error,
     jittered,
     lasting_attributes,
     make_critic,
     told_apart,
+    unrecognized,
 )
 
 
@@ -24,27 +27,51 @@ def _described(*positions: float) -> 'torch.Tensor':
     return result
 
 
-_FAR_AWAY = torch.full((4, 128), 9.0)
+_MARGINS = Margins(0.35, 0.95)
+# Two people, each with the attributes of two photos, of others.
+_TWO = Shown(torch.tensor([0, 0, 1, 1]), torch.arange(4), torch.tensor([0, 0, 1, 1]),
+             torch.zeros(4, 4, dtype=torch.bool))
 
 
 def test_people_who_are_told_apart_cost_nothing():
-    described = _described(0, 0.3, 2, 2.3)
-    assert told_apart(described, torch.tensor([0, 0, 1, 1]), _FAR_AWAY) == 0
+    assert told_apart(_described(0, 0.3, 2, 2.3), _TWO, _MARGINS) == 0
 
 
 def test_what_is_confused_costs():
-    subjects = torch.tensor([0, 0, 1, 1])
     # Looks of one person 0.45 instead of 0.35 apart, of two people.
-    assert told_apart(_described(0, 0.45, 5, 5.45), subjects, _FAR_AWAY) == pytest.approx(
+    assert told_apart(_described(0, 0.45, 5, 5.45), _TWO, _MARGINS) == pytest.approx(
         2 * 0.1 ** 2, rel=1e-4)
-    # One pair in four of different people 0.5 apart instead of 0.95; each is met twice.
-    assert told_apart(_described(0, 0.1, 0.6, 1.05), subjects, _FAR_AWAY) == pytest.approx(
-        2 * (0.35 ** 2 + 0.45 ** 2) / 4 + 2 * 0.1 ** 2 / 2, rel=1e-4)
-    # Half as far from the photo as it should be, one of four.
-    photos = _FAR_AWAY.clone()
+    # Pairs of different people: 0.6, 1.05, 0.5 and 0.95 apart, each met twice; and one person's
+    # looks, 0.45 apart.
+    assert told_apart(_described(0, 0.1, 0.6, 1.05), _TWO, _MARGINS) == pytest.approx(
+        (0.35 ** 2 + 0.45 ** 2) / 4 + 2 * 0.1 ** 2 / 2, rel=1e-4)
+
+
+def test_rivals_count_as_much_as_all_others():
+    rivals = _TWO._replace(photos=torch.tensor([0, 1, 0, 1]))
+    described = _described(0, 0.3, 0.5, 5)
+    alone = told_apart(described, _TWO, _MARGINS)
+    # 0 and 0.5 have one photo's attributes, 0.3 and 5 another's.
+    assert told_apart(described, rivals, _MARGINS) - alone == pytest.approx(0.45 ** 2 / 2,
+                                                                            rel=1e-4)
+
+
+def test_new_faces_are_to_be_far_from_their_photos():
+    photos = _described(9, 9.3, -9, -9.3)
+    assert unrecognized(_described(0, 0, 0, 0), photos, _TWO, _MARGINS) == 0
     photos[0] = _described(0.475)[0]
-    assert told_apart(_described(0, 0.3, 2, 2.3), subjects, photos) == pytest.approx(
+    assert unrecognized(_described(0, 0, 0, 0), photos, _TWO, _MARGINS) == pytest.approx(
         0.475 ** 2 / 4, rel=1e-4)
+
+
+def test_new_faces_are_no_nearer_to_their_people_than_to_others_like_these():
+    alike = _TWO._replace(alike=torch.ones(4, 4, dtype=torch.bool))
+    photos = _described(3, 3, -3, -3)
+    nearer = unrecognized(_described(1, 1, -1, -1), photos, alike, _MARGINS)
+    farther = unrecognized(_described(-1, -1, 1, 1), photos, alike, _MARGINS)
+    assert nearer > farther == 0
+    # Where nobody is alike, nothing is asked.
+    assert unrecognized(_described(1, 1, -1, -1), photos, _TWO, _MARGINS) == 0
 
 
 def test_the_critic_learns_to_tell_photos():

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attributes, generator and gallery of the mode synthetic."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,27 @@ def test_contrast_needs_attributes_that_tell_people_apart(tmp_path, data, recipe
         train(recipes[-1], nobody, tmp_path, device=_CPU)
 
 
+def test_contrast_with_a_second_teacher_needs_its_file(tmp_path, data, recipes):
+    for recipe in recipes[:-1]:
+        train(recipe, data, tmp_path, device=_CPU)
+    taught = _recipe(tmp_path, 'taught', _CONTRAST + 'faceres: true\n')
+    with pytest.raises(ValueError, match='taught learns from FaceRes, too; .* --faceres'):
+        train(taught, data, tmp_path, device=_CPU)
+
+
+def test_two_teachers_judge_more_than_one(tmp_path, data, recipes, faceres_files):
+    for recipe in recipes[:-1]:
+        train(recipe, data, tmp_path, device=_CPU)
+    taught = _recipe(tmp_path, 'taught', _CONTRAST + 'faceres: true\n')
+    losses = {}
+    for recipe in (recipes[-1], taught):
+        train(recipe, dataclasses.replace(data, faceres=faceres_files()), tmp_path, device=_CPU)
+        first = (tmp_path / recipe.name / 'curve.csv').read_text().splitlines()[:2]
+        losses[recipe.name] = dict(zip(*(line.split(',') for line in first), strict=True))
+    assert float(losses['taught']['recognition']) > float(losses['contrast']['recognition'])
+    assert float(losses['taught']['lasting']) > float(losses['contrast']['lasting'])
+
+
 def test_contrast_needs_large_batches(tmp_path, data, recipes):
     for recipe in recipes[:-1]:
         train(recipe, data, tmp_path, device=_CPU)
@@ -129,11 +151,11 @@ def test_contrast_needs_large_batches(tmp_path, data, recipes):
 
 
 def test_contrast_needs_people(tmp_path, data, recipes):
-    few = TrainingData(data.faces.take(np.arange(20)), {
-        name: values[:20] for name, values in data.labels.items()})
+    few = TrainingData(data.faces.take(np.arange(14)), {
+        name: values[:14] for name, values in data.labels.items()})
     for recipe in recipes[:-1]:
         train(recipe, few, tmp_path, device=_CPU)
-    with pytest.raises(ValueError, match=r'contrast needs 16 people .* not \d'):
+    with pytest.raises(ValueError, match=r'contrast needs 8 people .* not \d'):
         train(recipes[-1], few, tmp_path, device=_CPU)
 
 
