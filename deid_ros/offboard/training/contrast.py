@@ -49,7 +49,7 @@ STEPS = 50
 _SUBJECTS, _LOOKS, _RIVALS = 16, 2, 2
 # What the judgements weigh beside the mean square error of repeated photos; what the critic's
 # weighs is said by the recipe.
-_ATTRIBUTES, _RECOGNITION, _LASTING = 1.0, 0.5, 0.1
+_ATTRIBUTES, _RECOGNITION, _LASTING = 2.0, 0.5, 0.2
 # The critic has to keep up.
 _CRITIC_RATE = 1e-3
 _DECAY = 0.995

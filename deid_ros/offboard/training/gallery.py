@@ -42,7 +42,7 @@ REPORT = 'gallery.json'
 #: As many as half precision can number exactly.
 CANDIDATES = 2048
 # Looks in which each candidate is shown.
-_LOOKS = 6
+_LOOKS = 8
 # Share of the training people who may be within 0.6 of a candidate, on average over its looks.
 _MOST_ALIKE = 0.015
 #: Numbers of people that may be indistinguishable to the chain; see `populated_centres`.
