@@ -19,7 +19,8 @@ class Patch(NamedTuple):
 
     `pixels` is (h, w, 3) uint8 BGR, `alpha` (h, w) float32 in 0…1, the share of the new pixel in
     the result; h and w are those of `region`, which lies inside the image. `invented`, where there
-    is one, is (h, w) float32 in 0…1: where it is 1, the new pixel is not made of what was there.
+    is one, is (h, w) float32 in 0…1: where it is 1, nothing of what was there is left but its tone
+    and blurred hues.
     """
 
     region: Region

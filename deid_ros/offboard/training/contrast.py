@@ -35,11 +35,11 @@ from deid_ros.offboard.training.attributes import landmarks
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.generator import NOBODY, PEOPLE, people_with_identity
-from deid_ros.offboard.training.judges import Margins, Shown, critic_error, jittered, make_critic
+from deid_ros.offboard.training.judges import Shown, critic_error, jittered, make_critic
 from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.recognition_network import alignments_of
 from deid_ros.offboard.training.runs import encode, load_run, save_module
-from deid_ros.offboard.training.teachers import Teacher, recognition_networks
+from deid_ros.offboard.training.teachers import Recognizer, Teacher, recognizers
 from deid_ros.offboard.training.trainer import Stateful, epoch_seed, restore, save
 
 #: Steps that count as an epoch: so many stand between two checkpoints.
@@ -119,8 +119,7 @@ class _Trainer:
     """
 
     def __init__(self, recipe: Recipe, maker: Maker, attributes: nn.Module, photos: _Photos,
-                 identities: np.ndarray, networks: list[tuple[nn.Module, Margins]],
-                 device: torch.device) -> None:
+                 identities: np.ndarray, found: list[Recognizer], device: torch.device) -> None:
         self._device = device
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._identities = photos, identities
@@ -130,8 +129,8 @@ class _Trainer:
             if values.all() or not values.any():
                 raise ValueError(f'{recipe.name}: the network of attributes sees {name} in all '
                                  'faces or in none; train it longer, or take it out of lasting')
-        self._teachers = [Teacher(network.to(device), margins, photos.shown, photos.alignments,
-                                  has, photos.trained) for network, margins in networks]
+        self._teachers = [Teacher(recognizer, photos.shown, photos.alignments, has, photos.trained)
+                          for recognizer in found]
         self.averaged = AveragedModel(maker, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
         self._critic = make_critic().to(device)
         self._optimizer = torch.optim.Adam(maker.parameters(), recipe.learning_rate)
@@ -187,8 +186,9 @@ class _Trainer:
         originals_framed = framing.in_frame(originals, originals, photos.around[repeated])
         seen, natural = (torch.cat([inside[::2], alone[1::2]])
                          for inside, alone in ((framed, faces), (originals_framed, originals)))
-        recognition, lasting = self._recognized(framed, faces, alignments, sources[:tracked],
-                                                random)
+        recognition, lasting = self._recognized(
+            framed[:tracked], faces[:tracked], alignments, subjects[:tracked], sources[:tracked],
+            random)
         return {
             'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
                 found[1][:, UNLABELLED:], codes[:, UNLABELLED:]),
@@ -197,18 +197,17 @@ class _Trainer:
             'repeating': functional.mse_loss(repetition.float(), originals)}
 
     def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,
-                    sources: np.ndarray, random: np.random.Generator
+                    subjects: np.ndarray, sources: np.ndarray, random: np.random.Generator
                     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the teachers say of the tracked faces; see `Teacher.judge`."""
-        subjects = torch.arange(_SUBJECTS, device=self._device).repeat_interleave(_LOOKS)
-        people = subjects // _RIVALS
-        small = framing.at_size(framed[:len(sources)], int(random.integers(
-            _SMALLEST, FACE_SIZE, endpoint=True)))
-        shown = torch.where((people % 2 == 0)[:, None, None, None], small, faces[:len(sources)])
+        people = torch.from_numpy(subjects // _RIVALS).to(self._device)
+        small = framing.at_size(framed, int(random.integers(_SMALLEST, FACE_SIZE, endpoint=True)))
+        shown = torch.where((people % 2 == 0)[:, None, None, None], small, faces)
         error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
         lasting = self._photos.codes[sources][:, self._lasting]
         signs = lasting > 0
-        who = Shown(subjects, torch.from_numpy(sources).to(self._device), people,
+        who = Shown(torch.from_numpy(subjects).to(self._device),
+                    torch.from_numpy(sources).to(self._device), people,
                     (signs[:, None] == signs[None]).all(dim=2))
         judged = [teacher.judge(shown, alignments + torch.from_numpy(error).to(self._device), who,
                                 0.5 + 0.5 * lasting) for teacher in self._teachers]
@@ -256,7 +255,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
                          f'To get it: {INSTALL_FACERES}')
     photos = _Photos(data, attributes, identities, device)
     trainer = _Trainer(recipe, maker, attributes, photos, identities,
-                       recognition_networks(data.faceres if recipe.faceres else None), device)
+                       recognizers(data.faceres if recipe.faceres else None, device), device)
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):
         random = np.random.default_rng(epoch_seed(recipe.seed, epoch))

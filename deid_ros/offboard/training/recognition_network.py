@@ -158,5 +158,5 @@ def alignments_of(landmarks: np.ndarray) -> torch.Tensor:
 
     :param landmarks: (N, 5, 2), see `FaceRecognizer.landmarks`.
     """
-    aligned = 2 * (_BORDER + _ALIGNED) / (1 + 2 * _BORDER) - 1
-    return torch.from_numpy(similarities(aligned, 2 * landmarks - 1).astype(np.float32))
+    places = 2 * (_BORDER + _ALIGNED) / (1 + 2 * _BORDER) - 1
+    return torch.from_numpy(similarities(places, 2 * landmarks - 1).astype(np.float32))

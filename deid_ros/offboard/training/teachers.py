@@ -7,6 +7,7 @@ only. So there can be two, which were trained on other people and see other trai
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -32,6 +33,18 @@ _DLIB, _FACERES = Margins(0.35, 0.95), Margins(0.85, 1.4)
 _BATCH = 64
 
 
+class Recognizer(NamedTuple):
+    """A recognition network and what its distances mean.
+
+    :ivar network: from faces and alignments to descriptors; see `RecognitionNetwork`.
+    :ivar by_direction: whether the direction of a descriptor counts, seen from the mean of all.
+    """
+
+    network: nn.Module
+    margins: Margins
+    by_direction: bool = False
+
+
 class Teacher:
     """A recognition network, and how it sees the photos.
 
@@ -40,24 +53,22 @@ class Teacher:
         indices of photos to learn from.
     """
 
-    def __init__(self, network: nn.Module, margins: Margins, photos: torch.Tensor,
-                 alignments: torch.Tensor, lasting: np.ndarray, trained: np.ndarray) -> None:
-        self._network, self._margins = network, margins
-        self._centre: torch.Tensor | None = None
+    def __init__(self, recognizer: Recognizer, photos: torch.Tensor, alignments: torch.Tensor,
+                 lasting: np.ndarray, trained: np.ndarray) -> None:
+        self._recognizer = recognizer
         with torch.no_grad():
             described = torch.cat([
-                self._described(*part) for part in tqdm(
+                recognizer.network(*part).float() for part in tqdm(
                     list(zip(photos.split(_BATCH), alignments.split(_BATCH), strict=True)),
-                    desc=f'descriptors of {type(network).__name__}', unit=f'×{_BATCH}')])
-        if isinstance(network, FaceRes):
-            self._centre = described[trained].mean(dim=0)
-            described = functional.normalize(described - self._centre)
-        self._photos = described
-        self._lasting = lasting_attributes(described[trained].cpu().numpy(),
+                    desc=f'descriptors of {type(recognizer.network).__name__}',
+                    unit=f'×{_BATCH}')])
+        self._centre = described[trained].mean(dim=0) if recognizer.by_direction else None
+        self._photos = self._placed(described)
+        self._lasting = lasting_attributes(self._photos[trained].cpu().numpy(),
                                            lasting[trained].T).to(photos.device)
 
-    def _described(self, faces: torch.Tensor, alignments: torch.Tensor) -> torch.Tensor:
-        described = self._network(faces, alignments).float()
+    def _placed(self, described: torch.Tensor) -> torch.Tensor:
+        """Return descriptors so that their distances can be compared with the margins."""
         return (described if self._centre is None
                 else functional.normalize(described - self._centre))
 
@@ -68,17 +79,18 @@ class Teacher:
         :param faces: (N, 1, 64, 64); `alignments` (N, 2, 3) of these.
         :param asked: (N, A) in 0…1, the attributes they should have.
         """
-        described = self._described(faces, alignments)
-        people = (told_apart(described, shown, self._margins)
-                  + unrecognized(described, self._photos[shown.photos], shown, self._margins))
-        return people / self._margins.other ** 2, functional.binary_cross_entropy_with_logits(
+        margins = self._recognizer.margins
+        described = self._placed(self._recognizer.network(faces, alignments).float())
+        people = (told_apart(described, shown, margins)
+                  + unrecognized(described, self._photos[shown.photos], shown, margins))
+        return people / margins.other ** 2, functional.binary_cross_entropy_with_logits(
             self._lasting(described).float(), asked)
 
 
-def recognition_networks(faceres: Path | None) -> list[tuple[nn.Module, Margins]]:
+def recognizers(faceres: Path | None, device: torch.device) -> list[Recognizer]:
     """Return dlib's network, and FaceRes where its file is given."""
-    result: list[tuple[nn.Module, Margins]] = [
-        (RecognitionNetwork(Path(model_file(FaceRecognizer.NETWORK))), _DLIB)]
+    found = [Recognizer(RecognitionNetwork(Path(model_file(FaceRecognizer.NETWORK))).to(device),
+                        _DLIB)]
     if faceres is not None:
-        result.append((FaceRes(faceres), _FACERES))
-    return result
+        found.append(Recognizer(FaceRes(faceres).to(device), _FACERES, by_direction=True))
+    return found
