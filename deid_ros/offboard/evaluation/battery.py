@@ -14,7 +14,14 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Face
 from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, Faces, load_faces
-from deid_ros.offboard.evaluation import anonymity, leak, measures, reidentification, utility
+from deid_ros.offboard.evaluation import (
+    anonymity,
+    expressions,
+    leak,
+    measures,
+    reidentification,
+    utility,
+)
 from deid_ros.offboard.evaluation.figures import SEED, Figure, share
 from deid_ros.offboard.evaluation.second_opinion import OtherRecognizer, second_opinion
 from deid_ros.offboard.evaluation.store import Store
@@ -85,14 +92,14 @@ class Originals:
         return self.crowd.distances(self.described)
 
     @cached_property
-    def expressions(self) -> dict[str, utility.ExpressionClassifier]:
+    def expressions(self) -> dict[str, expressions.ExpressionClassifier]:
         """Return a classifier trained on the originals for each expression."""
         if self.labels is None:
             return {}
-        columns = tuple(utility.EXPRESSIONS)
-        labels = utility.read_labels(self.labels, self.faces.names, columns)
-        return {utility.EXPRESSIONS[column]: utility.ExpressionClassifier(
-            self.faces.pixels, labels[:, index], self.faces.identities)
+        columns = tuple(expressions.EXPRESSIONS)
+        labels = expressions.read_labels(self.labels, self.faces.names, columns)
+        return {expressions.EXPRESSIONS[column]: expressions.ExpressionClassifier(
+            self.faces.pixels, self.landmarks, labels[:, index], self.faces.identities)
             for index, column in enumerate(columns)}
 
     @cached_property
@@ -162,8 +169,9 @@ def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray,
             figures['ATTR'] = anonymity.attr(before, after)
         figures['gender'] = share(before[:, 0] == after[:, 0])
     for name, classifier in originals.expressions.items():
-        figures[name] = classifier.agreement(new_faces)
-        figures[f'{name}, originals'] = classifier.agreement(originals.faces.pixels)
+        figures[name] = classifier.agreement(new_faces, landmarks)
+        figures[f'{name}, originals'] = classifier.agreement(originals.faces.pixels,
+                                                             originals.landmarks)
     if originals.detector is not None and any(originals.detections):
         figures['detection'] = utility.detection_agreement(
             originals.detections, utility.crop_detections(originals.detector, new_faces))

@@ -2,33 +2,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Utility: what is kept of a face (place, pose, expression, gender) and of the frame around it."""
 
-import csv
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from skimage.metrics import structural_similarity
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Face, Region
 from deid_ros.offboard.evaluation.figures import Figure, mean, share, statistic
 
-#: Columns of a label file and what agreement with them is called.
-EXPRESSIONS = {'Smiling': 'smile', 'Mouth_Slightly_Open': 'mouth open'}
 #: Boxes before and after that overlap by less are of two faces.
 SAME_FACE_IOU = 0.5
 
 # How far the base of the nose lies before the eyes, in distances between them, in a mean head.
 _NOSE_DEPTH = 0.35
-_FOLDS = 5
-# Strong, for there are as many features as faces; the best of 0.0003, 0.001 and 0.01 on originals.
-_REGULARIZATION = 0.001
 _PEAK = 255.0
 # Of the structural similarity: a window that holds a treated pixel says nothing about the rest.
 _WINDOW = 7
@@ -72,79 +61,6 @@ def pose_error(originals: np.ndarray, new: np.ndarray) -> dict[str, Figure]:
 def _between_eyes(landmarks: np.ndarray) -> np.ndarray:
     """Return (N, 2): from the middle of the eye on the left of the image to the other one's."""
     return landmarks[:, :2].mean(axis=1) - landmarks[:, 2:4].mean(axis=1)
-
-
-def read_labels(path: Path, names: np.ndarray, columns: Sequence[str]) -> np.ndarray:
-    """Return (N, L) bool labels of images from a CSV file with the column `image`, −1 or 1.
-
-    :raises ValueError: a column or an image is not in the file, or a value is neither.
-    """
-    with open(path, newline='', encoding='utf-8') as file:
-        reader = csv.DictReader(file)
-        missing = {'image', *columns} - set(reader.fieldnames or ())
-        if missing:
-            raise ValueError(f'{path} has no column {", ".join(sorted(missing))}')
-        rows = {row['image']: row for row in reader}
-    unknown = [name for name in names if name not in rows]
-    if unknown:
-        raise ValueError(f'{path} has no row for {len(unknown)} of the {len(names)} images, such '
-                         f'as {unknown[0]}')
-    values = np.array([[rows[name][column] for column in columns] for name in names])
-    if not np.isin(values, ['-1', '1']).all():
-        raise ValueError(f'{path}: labels must be -1 or 1')
-    return values == '1'
-
-
-class ExpressionClassifier:
-    """Linear classifiers of histograms of oriented gradients, each for a fifth of the people.
-
-    It is trained on originals; nobody's faces, before or after, are judged by what was trained on
-    the same person.
-
-    :param originals: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
-    :param labels: (N,) bool.
-    :param identities: (N,) whose face each is; at least five people.
-    :raises ValueError: there are fewer than five people, or only one label in a fold.
-    """
-
-    def __init__(self, originals: np.ndarray, labels: np.ndarray, identities: np.ndarray) -> None:
-        self._labels = labels
-        # A mirrored face has the same expression.
-        features, mirrored = _gradients(originals), _gradients(originals[:, :, ::-1])
-        people = len(np.unique(identities))
-        if people < _FOLDS:
-            raise ValueError(f'expressions need {_FOLDS} people or more, not {people}')
-        self._folds = []
-        for trained, judged in GroupKFold(_FOLDS).split(features, labels, identities):
-            classifier = make_pipeline(StandardScaler(),
-                                       LogisticRegression(C=_REGULARIZATION, max_iter=1000))
-            self._folds.append((judged, classifier.fit(
-                np.concatenate([features[trained], mirrored[trained]]),
-                np.tile(labels[trained], 2))))
-
-    def agreement(self, faces: np.ndarray) -> Figure:
-        """Return the share of faces with the expression of their label, in percent.
-
-        :param faces: as many as the originals and in their order: they, or what became of them.
-        """
-        features = _gradients(faces)
-        right = np.empty(len(faces), bool)
-        for judged, classifier in self._folds:
-            right[judged] = classifier.predict(features[judged]) == self._labels[judged]
-        return share(right)
-
-    @property
-    def chance(self) -> float:
-        """Return the share of the more frequent label, in percent: what a constant would get."""
-        positive = float(self._labels.mean())
-        return 100 * max(positive, 1 - positive)
-
-
-def _gradients(faces: np.ndarray) -> np.ndarray:
-    """Return (N, 1764) float32 histograms of oriented gradients, 8 px cells in blocks of 2 × 2."""
-    descriptor = cv2.HOGDescriptor((64, 64), (16, 16), (8, 8), (8, 8), 9)
-    return np.stack([np.ravel(descriptor.compute(
-        face if face.ndim == 2 else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY))) for face in faces])
 
 
 def detection_agreement(found: Sequence[Sequence[Face]], found_after: Sequence[Sequence[Face]]
