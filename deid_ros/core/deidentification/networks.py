@@ -29,7 +29,7 @@ FULLY_CONNECTED_WIDTHS = ((2048,), (1024,), (512,), (1024, 768), (1024, 768, 512
 #: Channels after each of the five convolutions that lead to 2×2×256 (section 4.3.2).
 CONVOLUTIONAL_WIDTHS = (16, 32, 96, 256, 256)
 # Channels after each of the convolutions that lead to the attributes, and values around those.
-_ATTRIBUTE_WIDTHS = (12, 24, 48, 64)
+_ATTRIBUTE_WIDTHS = (12, 24, 48, 96)
 _HIDDEN = 160
 
 

@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from deid_ros.core.backends.torch_layers import module_of
+from deid_ros.core.deidentification.networks import attribute_network
 from deid_ros.core.recognition import FaceRecognizer
 from deid_ros.offboard.training import views
 from deid_ros.offboard.training.data import TrainingData
-from deid_ros.offboard.training.recipe import UNLABELLED, Augmentation, Recipe
+from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.runs import save_module
 from deid_ros.offboard.training.trainer import epoch_seed, fit
 
@@ -26,6 +27,8 @@ from deid_ros.offboard.training.trainer import epoch_seed, fit
 _LANDMARK_SPREAD = 3.0
 # Of mean luminance, in −1…1, likewise.
 _LIGHT_GAIN = 1.5
+# What auxiliary attributes are asked for with: their errors are to count less than those of others.
+_AUXILIARY = 0.6
 # How sure the network is to be of a label: at 1, the tanh's input would have to be infinite.
 _SURE = 0.9
 
@@ -36,17 +39,19 @@ def wanted_columns(attributes: Sequence[str]) -> tuple[str, ...]:
 
 
 def label_targets(labels: dict[str, np.ndarray], attributes: Sequence[str]) -> np.ndarray:
-    """Return (N, A) float32: 0.9 where a face has the attribute, −0.9 where it has not.
+    """Return (N, A) float32: 0.9 where a face surely has the attribute, −0.9 where it has not.
 
-    :param labels: by column, (N,) words, `1` or `0`; see `read_labels`.
+    :param labels: by column, (N,) words or probabilities; see `read_labels`.
     """
-    has = [labels[column] == (value or '1')
-           for column, _, value in (name.partition('=') for name in attributes)]
-    return np.where(np.stack(has, axis=1), _SURE, -_SURE).astype(np.float32)
+    likely = np.empty((len(next(iter(labels.values()))), len(attributes)), np.float32)
+    for index, name in enumerate(attributes):
+        column, _, word = name.partition('=')
+        likely[:, index] = labels[column] == word if word else labels[column].astype(np.float32)
+    return _SURE * (2 * likely - 1)
 
 
-class Unlabelled:
-    """The numbers that need no labels, on the scale that they have in the faces given here.
+class Pose:
+    """Landmarks, on the scale that they have in the faces given here.
 
     :param faces: (N, 1, 64, 64) float32 in −1…1.
     """
@@ -56,17 +61,19 @@ class Unlabelled:
         self._mean, self._deviation = found.mean(axis=0), found.std(axis=0)
 
     def targets(self, faces: torch.Tensor) -> np.ndarray:
-        """Return (N, 15) float32 of faces shaped like those: landmarks, then light."""
+        """Return (N, 10) float32 of faces shaped like those."""
         pose = (landmarks(faces) - self._mean) / self._deviation / _LANDMARK_SPREAD
-        pixels = faces[:, 0].numpy()
-        half = pixels.shape[1] // 2
-        light = [part.mean(axis=(1, 2)) for rows in (pixels[:, :half], pixels[:, half:])
-                 for part in (rows[:, :, :half], rows[:, :, half:])]
-        light.append(pixels.std(axis=(1, 2)))
-        result = np.tanh(np.concatenate(
-            [pose.reshape(len(pose), -1), _LIGHT_GAIN * np.stack(light, axis=1)], axis=1))
-        assert result.shape[1] == UNLABELLED
-        return result.astype(np.float32)
+        return np.tanh(pose.reshape(len(pose), -1))
+
+
+def light_targets(faces: torch.Tensor) -> np.ndarray:
+    """Return (N, 5) float32: how bright the quarters of faces are, and their contrast."""
+    pixels = faces[:, 0].numpy()
+    half = pixels.shape[1] // 2
+    light = [part.mean(axis=(1, 2)) for rows in (pixels[:, :half], pixels[:, half:])
+             for part in (rows[:, :, :half], rows[:, :, half:])]
+    light.append(pixels.std(axis=(1, 2)))
+    return np.tanh(_LIGHT_GAIN * np.stack(light, axis=1))
 
 
 def landmarks(faces: torch.Tensor) -> np.ndarray:
@@ -80,22 +87,41 @@ def train_attributes(recipe: Recipe, data: TrainingData, runs: Path, *, device: 
                      until: int | None = None) -> None:
     """Train a network of attributes; see `stages.train`."""
     torch.manual_seed(recipe.seed)
-    module = module_of(recipe.networks()['attributes'])
+    wanted = module_of(recipe.networks()['attributes'])
+    module = module_of(attribute_network(recipe.attribute_count + len(recipe.auxiliary)))
     faces = views.planes(data.faces.pixels, color=False)
-    unlabelled = Unlabelled(views.view(faces, None, 0))
-    labels = label_targets(data.labels, recipe.attributes)
+    plain = views.view(faces, None, 0)
+    pose = Pose(plain)
+    labels = np.concatenate([
+        label_targets(data.labels, recipe.attributes),
+        _AUXILIARY * label_targets(data.labels, recipe.auxiliary)], axis=1)
 
-    def pairs(augmentation: Augmentation | None, seed: int, chosen: np.ndarray
-              ) -> tuple[torch.Tensor, torch.Tensor]:
-        shown = views.view(faces[torch.from_numpy(chosen)], augmentation, seed)
-        return shown, torch.from_numpy(
-            np.concatenate([unlabelled.targets(shown), labels[chosen]], axis=1))
+    def with_targets(seen: torch.Tensor, poses: np.ndarray, chosen: np.ndarray
+                     ) -> tuple[torch.Tensor, torch.Tensor]:
+        targets = np.concatenate([poses, light_targets(seen), labels[chosen]], axis=1)
+        assert targets.shape[1] == UNLABELLED + labels.shape[1]
+        return seen, torch.from_numpy(targets)
 
     @functools.lru_cache(maxsize=1)
-    def training_pairs(number: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return pairs(recipe.augmentation, epoch_seed(recipe.seed, number), ~data.held_out)
+    def posed(number: int) -> tuple[torch.Tensor, np.ndarray]:
+        shown = views.view(faces[torch.from_numpy(~data.held_out)], recipe.augmentation,
+                           epoch_seed(recipe.seed, number))
+        return shown, pose.targets(shown)
 
-    fit(module, recipe, lambda epoch: training_pairs(epoch // recipe.views),
-        lambda _: pairs(None, 0, data.held_out), runs / recipe.name, device=device, until=until)
+    def training_pairs(epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        shown, poses = posed(epoch // recipe.views)
+        return with_targets(
+            views.in_other_light(shown, recipe.augmentation, epoch_seed(recipe.seed, epoch)),
+            poses, ~data.held_out)
+
+    def validation_pairs(_: int) -> tuple[torch.Tensor, torch.Tensor]:
+        shown = plain[torch.from_numpy(data.held_out)]
+        return with_targets(shown, pose.targets(shown), data.held_out)
+
+    fit(module, recipe, training_pairs, validation_pairs, runs / recipe.name, device=device,
+        until=until)
     if until is None:
-        save_module(runs / recipe.name / 'attributes.npz', module)
+        learned = module.state_dict()
+        wanted.load_state_dict({name: learned[name][:len(value)]
+                                for name, value in wanted.state_dict().items()})
+        save_module(runs / recipe.name / 'attributes.npz', wanted)

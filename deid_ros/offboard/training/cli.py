@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
 def labelled_columns(recipe: Recipe) -> tuple[str, ...]:
     """Return the columns of labels that a recipe needs."""
     if recipe.stage == 'attributes':
-        return wanted_columns(recipe.attributes)
+        return wanted_columns(recipe.attributes + recipe.auxiliary)
     return recipe.shift.attributes if recipe.shift else ()
 
 
@@ -87,8 +87,9 @@ def main(arguments: list[str] | None = None) -> None:
             if attributes and options.labels is None:
                 raise ValueError(f'the recipe {recipe.name} needs --labels')
             chosen = in_color if recipe.color else faces
-            data = (read_labels(options.labels, chosen, attributes) if attributes
-                    else TrainingData(chosen, {}))
+            data = (read_labels(options.labels, chosen, attributes,
+                                soft=recipe.stage == 'attributes')
+                    if attributes else TrainingData(chosen, {}))
             train(recipe, replace(data, faceres=options.faceres), options.runs, device=device)
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'train: {error}\n')

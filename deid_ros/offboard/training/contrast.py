@@ -11,8 +11,8 @@ of the same photos, are to be others, and nobody is to be the person of the phot
 like are to be told from them.
 
 All are judged by the network of attributes, which should find those that were asked for, and by a
-critic that learns to tell new faces from photos, both alone and in frames. Besides, photos of
-people still have to be repeated.
+critic that learns to tell new faces from photos that show the same, both alone and in frames.
+Besides, photos of people still have to be repeated.
 
 The weights that are kept are an exponential average over the steps: single ones leave the grain of
 their learning rate on the skin.
@@ -35,7 +35,7 @@ from deid_ros.offboard.training.attributes import landmarks
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.generator import NOBODY, PEOPLE, people_with_identity
-from deid_ros.offboard.training.judges import Shown, critic_error, jittered, make_critic
+from deid_ros.offboard.training.judges import Critic, Shown, critic_error, jittered, unnatural
 from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.recognition_network import alignments_of
 from deid_ros.offboard.training.runs import encode, load_run, save_module
@@ -132,7 +132,7 @@ class _Trainer:
         self._teachers = [Teacher(recognizer, photos.shown, photos.alignments, has, photos.trained)
                           for recognizer in found]
         self.averaged = AveragedModel(maker, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
-        self._critic = make_critic().to(device)
+        self._critic = Critic(len(recipe.attributes)).to(device)
         self._optimizer = torch.optim.Adam(maker.parameters(), recipe.learning_rate)
         self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), _CRITIC_RATE,
                                                   betas=(0.0, 0.99))
@@ -186,6 +186,8 @@ class _Trainer:
         originals_framed = framing.in_frame(originals, originals, photos.around[repeated])
         seen, natural = (torch.cat([inside[::2], alone[1::2]])
                          for inside, alone in ((framed, faces), (originals_framed, originals)))
+        of_seen, of_natural = (torch.cat([labels[::2], labels[1::2]]) for labels in (
+            codes[:, UNLABELLED:], photos.codes[repeated][:, UNLABELLED:]))
         recognition, lasting = self._recognized(
             framed[:tracked], faces[:tracked], alignments, subjects[:tracked], sources[:tracked],
             random)
@@ -193,7 +195,8 @@ class _Trainer:
             'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
                 found[1][:, UNLABELLED:], codes[:, UNLABELLED:]),
             'recognition': recognition, 'lasting': lasting,
-            'critic': self._criticized(jittered(seen, random), jittered(natural, random)),
+            'critic': self._criticized(jittered(seen, random), of_seen,
+                                        jittered(natural, random), of_natural),
             'repeating': functional.mse_loss(repetition.float(), originals)}
 
     def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,
@@ -214,13 +217,14 @@ class _Trainer:
         recognition, traits = (torch.stack(losses).sum() for losses in zip(*judged, strict=True))
         return recognition, traits
 
-    def _criticized(self, faces: torch.Tensor, photos: torch.Tensor) -> torch.Tensor:
+    def _criticized(self, faces: torch.Tensor, of_faces: torch.Tensor, photos: torch.Tensor,
+                    of_photos: torch.Tensor) -> torch.Tensor:
         """Teach the critic, and return how little the faces then seem photos to it."""
-        error = critic_error(self._critic, photos, faces.detach())
+        error = critic_error(self._critic, photos, of_photos, faces.detach(), of_faces)
         self._critic_optimizer.zero_grad()
         error.backward()
         self._critic_optimizer.step()
-        return functional.softplus(-self._critic(faces).float()).mean()
+        return unnatural(self._critic(faces, of_faces))
 
 
 def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,

@@ -33,11 +33,13 @@ class TrainingData:
                          for name in self.faces.identities])
 
 
-def read_labels(path: Path, faces: Faces, columns: tuple[str, ...]) -> TrainingData:
+def read_labels(path: Path, faces: Faces, columns: tuple[str, ...], *, soft: bool = False
+                ) -> TrainingData:
     """Return the faces that the label file knows, with the wanted columns.
 
     Numbers are taken as probabilities: from 0.5 the label is `1`, else `0`; words are kept.
 
+    :param soft: keep probabilities, too.
     :raises ValueError: when a column is not in the file.
     """
     with open(path, newline='', encoding='utf-8') as file:
@@ -54,5 +56,8 @@ def read_labels(path: Path, faces: Faces, columns: tuple[str, ...]) -> TrainingD
         except ValueError:
             return value
 
-    return TrainingData(faces, {column: np.array([label(rows[name][column])
-                                                  for name in faces.names]) for column in columns})
+    def values(column: str) -> np.ndarray:
+        written = [rows[name][column] for name in faces.names]
+        return np.array(written if soft else [label(value) for value in written])
+
+    return TrainingData(faces, {column: values(column) for column in columns})

@@ -15,6 +15,8 @@ _STEEPNESS = 0.3
 # What it weighs that people are found more often than by chance, and the share of the margin by
 # which they should be farther than others who are alike.
 _FINDABLE, _UNFOUND = 0.2, 0.03
+# Of a whole face, as many tell the critic what it shows.
+_FEATURES = 256
 # How far `jittered` faces are moved, and by how much they are scaled, at most.
 _SHIFT, _SCALE = 0.08, 0.06
 
@@ -87,26 +89,62 @@ def _mean(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     return (values * chosen).sum(dim=1) / chosen.sum(dim=1).clamp(min=1)
 
 
-def make_critic() -> nn.Sequential:
-    """Return a network that judges patches of (N, 1, 64, 64) faces: above 0, they are photos."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in ((1, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2)]
-    critic = nn.Sequential(*layers, nn.Conv2d(128, 1, 4))
-    return critic.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+class Critic(nn.Module):
+    """A network that judges whether faces are photos, and of what they are said to show.
+
+    It looks at patches of a face and at the whole. That a whole face is natural and that it shows
+    what it should are told from the same features, after T. Miyato and M. Koyama, "cGANs with
+    projection discriminator", 2018.
+
+    :param labels: how many numbers say what a face shows.
+    """
+
+    def __init__(self, labels: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in ((1, 32), (32, 64), (64, 128)):
+            layers += [nn.Conv2d(inputs, outputs, 4, 2, 1), nn.LeakyReLU(0.2)]
+        self._layers = nn.Sequential(*layers)
+        self._patches = nn.Conv2d(128, 1, 4)
+        self._features = nn.Sequential(nn.Conv2d(128, 256, 4, 2, 1), nn.LeakyReLU(0.2),
+                                       nn.Conv2d(256, _FEATURES, 4), nn.LeakyReLU(0.2),
+                                       nn.Flatten())
+        self._natural = nn.Linear(_FEATURES, 1)
+        self._shown = nn.Linear(labels, _FEATURES, bias=False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, faces: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Return judgements of patches, (N, 25), and of the whole, (N,): above 0, it is a photo.
+
+        :param faces: (N, 1, 64, 64); `labels` (N, L) what they are to show.
+        """
+        seen = self._layers(faces)
+        features = self._features(seen)
+        whole = self._natural(features)[:, 0] + (self._shown(labels) * features).mean(dim=1)
+        return self._patches(seen).flatten(1).float(), whole.float()
 
 
-def critic_error(critic: nn.Module, photos: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+def critic_error(critic: Critic, photos: torch.Tensor, of_photos: torch.Tensor,
+                 faces: torch.Tensor, of_faces: torch.Tensor) -> torch.Tensor:
     """Return how badly a critic tells new faces from photos, (N, 1, 64, 64) each.
 
     That is the logistic loss with a penalty on its gradients at photos, R1 of L. Mescheder et al.,
     "Which training methods for GANs do actually converge?", 2018.
+
+    :param of_photos: (N, L) what the photos show; `of_faces` what the new faces are to show.
     """
     photos = photos.detach().requires_grad_()
-    judged = critic(photos).float()
-    gradients, = torch.autograd.grad(judged.mean((1, 2, 3)).sum(), photos, create_graph=True)
-    return (functional.softplus(-judged).mean() + functional.softplus(critic(faces).float()).mean()
+    judged = critic(photos, of_photos)
+    gradients, = torch.autograd.grad(torch.stack([
+        each.reshape(len(photos), -1).mean(1).sum() for each in judged]).sum(), photos,
+        create_graph=True)
+    return (unnatural(judged) + unnatural(tuple(-each for each in critic(faces, of_faces)))
             + _STEEPNESS / 2 * gradients.square().sum((1, 2, 3)).mean())
+
+
+def unnatural(judged: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return how little what a critic judges seems a photo to it: the logistic loss."""
+    return torch.stack([functional.softplus(-each).mean() for each in judged]).mean()
 
 
 def lasting_attributes(described: np.ndarray, labels: np.ndarray) -> nn.Linear:

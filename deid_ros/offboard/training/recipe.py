@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from deid_ros.core.deidentification import networks
+from deid_ros.core.deidentification.networks import FACE_SIZE
 
 STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator',
           'contrast')
@@ -24,13 +25,18 @@ class Augmentation:
     """Random changes of every face in every view of the data.
 
     `shift` and `scale` are shares of the face's size, `rotation` is in degrees; each value is drawn
-    evenly between plus and minus the limit. `flip` mirrors every other face.
+    evenly between plus and minus the limit. `flip` mirrors every other face. What follows is for
+    networks of attributes: `light` is the standard deviation of the logarithm of contrast, and of
+    brightness in −1…1; of every other face, only the detail is left that it has at `detail` pixels
+    a side or more.
     """
 
     flip: bool = True
     shift: float = 0.0
     scale: float = 0.0
     rotation: float = 0.0
+    light: float = 0.0
+    detail: int = FACE_SIZE
 
 
 @dataclass(frozen=True)
@@ -69,8 +75,10 @@ class Recipe:
         they start with; for contrast, that of a generator, or of contrast, too.
     :ivar attributes: columns of the label file that a network of attributes learns besides what it
         can be shown without labels; COLUMN=WORD where a column holds words.
-    :ivar lasting: those of them that stay with a person, which in the stage contrast are also to be
-        told from how a recognition network describes the new faces.
+    :ivar auxiliary: columns that it learns besides and that are left out then: they teach it to
+        see.
+    :ivar lasting: those of `attributes` that stay with a person, which in the stage contrast are
+        also to be told from how a recognition network describes the new faces.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
@@ -88,6 +96,7 @@ class Recipe:
     start: str | None = None
     shift: Shift | None = None
     attributes: tuple[str, ...] = ()
+    auxiliary: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
     blur: float = 2.0
     critic: float = 0.1
@@ -173,7 +182,7 @@ def load_recipe(path: Path) -> Recipe:
         if 'augmentation' in values:
             values['augmentation'] = Augmentation(
                 **_checked(Augmentation, values['augmentation'], path))
-        for key in ('widths', 'attributes', 'lasting'):
+        for key in ('widths', 'attributes', 'auxiliary', 'lasting'):
             values[key] = tuple(values.get(key, ()))
         return Recipe(name=path.stem, **_checked(Recipe, values, path))
     except (TypeError, ValueError) as error:

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.offboard.datasets import CONTEXT
+from deid_ros.offboard.training import framing
 from deid_ros.offboard.training.recipe import Augmentation
 
 _CHUNK = 1024
@@ -57,6 +58,27 @@ def view(faces: torch.Tensor, augmentation: Augmentation | None, seed: int) -> t
         result[part] = functional.grid_sample(pixels, grid, padding_mode='border',
                                               align_corners=False)
     return result
+
+
+def in_other_light(faces: torch.Tensor, augmentation: Augmentation | None, seed: int
+                   ) -> torch.Tensor:
+    """Return faces with other contrast and brightness, half of them with less detail.
+
+    :param faces: (N, 1, 64, 64) float32 in −1…1; so are those that are returned.
+    :param augmentation: None for the faces as they are.
+    """
+    if augmentation is None:
+        return faces
+    generator = torch.Generator().manual_seed(seed)
+    contrast, brightness = augmentation.light * torch.randn(2, len(faces), 1, 1, 1,
+                                                            generator=generator)
+    lit = (faces * contrast.exp() + brightness).clamp(-1, 1)
+    # So many sides, each of as many faces.
+    sides = range(augmentation.detail, FACE_SIZE)
+    coarse = torch.randperm(len(faces), generator=generator)[:len(faces) // 2]
+    for side, chosen in zip(sides, coarse.tensor_split(max(len(sides), 1)), strict=False):
+        lit[chosen] = framing.at_size(lit[chosen], side)
+    return lit
 
 
 def pixels(faces: torch.Tensor) -> np.ndarray:

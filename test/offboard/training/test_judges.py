@@ -9,13 +9,14 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('dlib')
 
 from deid_ros.offboard.training.judges import (  # noqa: E402
+    Critic,
     Margins,
     Shown,
     critic_error,
     jittered,
     lasting_attributes,
-    make_critic,
     told_apart,
+    unnatural,
     unrecognized,
 )
 
@@ -74,35 +75,58 @@ def test_new_faces_are_no_nearer_to_their_people_than_to_others_like_these():
     assert unrecognized(_described(1, 1, -1, -1), photos, _TWO, _MARGINS) == 0
 
 
-def test_the_critic_learns_to_tell_photos():
+def _taught(steps, made):
+    """Return a critic and its errors.
+
+    :param made: returns photos, what they show, faces, and what these should show.
+    """
     torch.manual_seed(0)
-    critic = make_critic()
+    critic = Critic(1)
     optimizer = torch.optim.Adam(critic.parameters(), 1e-3)
-    smooth = torch.linspace(-1, 1, 64).expand(16, 1, 64, 64)
     errors = []
-    for _ in range(40):
-        noisy = smooth + 0.5 * torch.randn_like(smooth)
-        error = critic_error(critic, smooth, noisy)
+    for _ in range(steps):
+        error = critic_error(critic, *made())
         optimizer.zero_grad()
         error.backward()
         optimizer.step()
         errors.append(error.item())
-    assert critic(smooth).mean() > 0.5 > -0.5 > critic(noisy).mean()
     assert np.isfinite(errors).all()
+    return critic, errors
+
+
+def test_the_critic_learns_to_tell_photos():
+    smooth, label = torch.linspace(-1, 1, 64).expand(16, 1, 64, 64), torch.ones(16, 1)
+
+    def noisy():
+        return smooth + 0.5 * torch.randn_like(smooth)
+
+    critic, errors = _taught(40, lambda: (smooth, label, noisy(), label))
+    for photo, face in zip(critic(smooth, label), critic(noisy(), label), strict=True):
+        assert photo.mean() > 0.5 > -0.5 > face.mean()
     assert errors[-1] < 0.5 * errors[0]
+    assert unnatural(critic(smooth, label)) < unnatural(critic(noisy(), label))
+
+
+def test_the_critic_learns_what_photos_show():
+    labels = torch.tensor([[-1.0], [1.0]]).repeat(8, 1)
+    # What has the label is bright above.
+    photos = torch.full((16, 1, 64, 64), -0.5)
+    photos[1::2, :, :32] = 0.5
+    critic, _ = _taught(60, lambda: (photos, labels, photos, -labels))
+    assert unnatural(critic(photos, labels)) < unnatural(critic(photos, -labels)) - 0.3
 
 
 def test_a_steep_critic_is_wrong():
     class Brightness(torch.nn.Module):
         factor = 0.0
 
-        def forward(self, faces):
-            return self.factor * faces.mean((2, 3), keepdim=True)
+        def forward(self, faces, labels):
+            return self.factor * faces.flatten(2).mean(2), torch.zeros(len(labels))
 
-    dark, critic = torch.zeros(2, 1, 64, 64), Brightness()
+    dark, label, critic = torch.zeros(2, 1, 64, 64), torch.zeros(2, 1), Brightness()
     errors = []
     for critic.factor in (0.0, 64.0):
-        errors.append(critic_error(critic, dark, dark).item())
+        errors.append(critic_error(critic, dark, label, dark, label).item())
     # Its output changes by 1 with the norm of what it sees.
     assert errors == pytest.approx([2 * np.log(2), 2 * np.log(2) + 0.15], rel=1e-4)
 

@@ -15,8 +15,8 @@ from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
 from deid_ros.offboard.training import candidates, gallery, views  # noqa: E402
 from deid_ros.offboard.training.attributes import (  # noqa: E402
-    Unlabelled,
     label_targets,
+    light_targets,
     wanted_columns,
 )
 from deid_ros.offboard.training.data import TrainingData  # noqa: E402
@@ -175,11 +175,20 @@ def test_attributes_in_words():
         np.array([[0.9, -0.9], [-0.9, 0.9]]))
 
 
+def test_auxiliary_attributes_are_left_out_of_what_is_trained(tmp_path, data):
+    text = _ATTRIBUTES.replace('smile, ', '') + 'auxiliary: [smile]\n'
+    recipe = _recipe(tmp_path, 'attributes', text)
+    train(recipe, data, tmp_path, device=_CPU)
+    network = load_run(tmp_path, 'attributes', 'attributes', recipe)
+    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    assert encode(network, faces, _CPU).shape == (80, 16)
+
+
 def test_light_comes_from_where_it_comes_from():
     dark = torch.full((3, 1, 64, 64), -0.5)
     dark[1, 0, :32, :32] = 0.5
     dark[2, 0, 32:, 32:] = 0.5
-    light = Unlabelled(torch.rand(20, 1, 64, 64) * 2 - 1).targets(dark)[:, 10:14]
+    light = light_targets(dark)[:, :4]
     assert light[0] == pytest.approx(np.tanh(-0.75))
     assert light[1] == pytest.approx(np.tanh([0.75, -0.75, -0.75, -0.75]))
     assert light[2] == pytest.approx(np.tanh([-0.75, -0.75, -0.75, 0.75]))

@@ -279,6 +279,21 @@ def test_views_repeat_with_their_seed_alone(data):
     assert not torch.equal(views.view(planes, change, 4), views.view(planes, change, 5))
 
 
+def test_other_light_changes_what_it_says_and_no_more():
+    random = torch.Generator().manual_seed(0)
+    faces = torch.rand(400, 1, 64, 64, generator=random) - 0.5
+    assert torch.equal(views.in_other_light(faces, None, 1), faces)
+    assert torch.equal(views.in_other_light(faces, Augmentation(), 1), faces)
+    lit = views.in_other_light(faces, Augmentation(light=0.1), 1)
+    contrast = (lit.std((1, 2, 3)) / faces.std((1, 2, 3))).log()
+    assert contrast.std() == pytest.approx(0.1, rel=0.2)
+    assert lit.mean((1, 2, 3)).std() == pytest.approx(0.1, rel=0.2)
+    coarse = views.in_other_light(faces, Augmentation(detail=20), 1)
+    finest = (coarse.diff(dim=-1).std((1, 2, 3)) / faces.diff(dim=-1).std((1, 2, 3)))
+    assert (finest < 0.999).float().mean() == pytest.approx(0.5, abs=0.01)
+    assert finest.min() < 0.3
+
+
 def test_flip_mirrors_about_half_of_the_faces(data):
     planes = views.planes(data.faces.pixels, False)
     plain, flipped = views.view(planes, None, 1), views.view(planes, Augmentation(), 1)
