@@ -1,7 +1,8 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Turn, scale and shift that bring points to where they should be."""
+"""Turn, scale and shift that bring points, and faces, to where they should be."""
 
+import cv2
 import numpy as np
 
 
@@ -20,3 +21,18 @@ def similarities(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
     offset = after_mean[..., 0] - factor * before_mean[..., 0]
     return np.stack([np.stack([factor.real, -factor.imag, offset.real], axis=-1),
                      np.stack([factor.imag, factor.real, offset.imag], axis=-1)], axis=-2)
+
+
+def aligned(face: np.ndarray, landmarks: np.ndarray, places: np.ndarray, side: int) -> np.ndarray:
+    """Return a face with eyes and nose in their places, (side, side) or (side, side, C) uint8.
+
+    :param face: (H, W) or (H, W, C) uint8.
+    :param landmarks: (5, 2) of it, see `FaceRecognizer.landmarks`.
+    :param places: (3, 2) where the middles of the eyes, that on the right of the image first, and
+        the base of the nose shall lie, as shares of the side.
+    """
+    points = np.stack([landmarks[:2].mean(axis=0), landmarks[2:4].mean(axis=0), landmarks[4]])
+    # Pixel centres are whole numbers to OpenCV.
+    to_aligned = similarities(points * face.shape[1::-1] - 0.5, places * side - 0.5)
+    return cv2.warpAffine(face, to_aligned, (side, side), flags=cv2.INTER_CUBIC,
+                          borderMode=cv2.BORDER_REPLICATE)

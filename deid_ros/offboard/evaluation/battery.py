@@ -97,9 +97,10 @@ class Originals:
         if self.labels is None:
             return {}
         columns = tuple(expressions.EXPRESSIONS)
+        shown = expressions.face_and_mouth(self.faces.pixels, self.landmarks)
         labels = expressions.read_labels(self.labels, self.faces.names, columns)
         return {expressions.EXPRESSIONS[column]: expressions.ExpressionClassifier(
-            self.faces.pixels, self.landmarks, labels[:, index], self.faces.identities)
+            shown, labels[:, index], self.faces.identities)
             for index, column in enumerate(columns)}
 
     @cached_property
@@ -168,10 +169,11 @@ def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray,
         if after.any():  # else there is nothing that could be right
             figures['ATTR'] = anonymity.attr(before, after)
         figures['gender'] = share(before[:, 0] == after[:, 0])
-    for name, classifier in originals.expressions.items():
-        figures[name] = classifier.agreement(new_faces, landmarks)
-        figures[f'{name}, originals'] = classifier.agreement(originals.faces.pixels,
-                                                             originals.landmarks)
+    if originals.expressions:
+        shown = expressions.face_and_mouth(new_faces, landmarks)
+        for name, classifier in originals.expressions.items():
+            figures[name] = classifier.agreement(shown)
+            figures[f'{name}, originals'] = classifier.on_originals
     if originals.detector is not None and any(originals.detections):
         figures['detection'] = utility.detection_agreement(
             originals.detections, utility.crop_detections(originals.detector, new_faces))

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from skimage.transform import estimate_transform
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
@@ -16,16 +15,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from deid_ros.offboard.evaluation.figures import Figure, share
+from deid_ros.offboard.similarity import aligned
 
 #: Columns of a label file and what agreement with them is called.
 EXPRESSIONS = {'Smiling': 'smile', 'Mouth_Slightly_Open': 'mouth open'}
 
 _FOLDS = 5
-# Where an aligned face has the middles of the eyes, that on the left first, and the base of the
-# nose, as shares of its side.
-_ALIGNED = np.array([[0.28, 0.26], [0.72, 0.26], [0.5, 0.56]])
+# Where the middles of the eyes, that on the right of the image first, and the base of the nose lie
+# in an aligned face, as shares of its side.
+_EYES_AND_NOSE = np.array([[0.72, 0.26], [0.28, 0.26], [0.5, 0.56]])
 # Corner and side of the square around the mouth in it.
-_MOUTH, _MOUTH_SIDE = (0.17, 0.46), 0.66
+_MOUTH, _MOUTH_SIDE = np.array([0.17, 0.46]), 0.66
 _SIDE = 64
 # Of 3,528 gradients, for some thousand faces.
 _COMPONENTS = 200
@@ -60,22 +60,20 @@ class ExpressionClassifier:
     They are trained on originals; nobody's faces, before or after, are judged by what was trained
     on the same person.
 
-    :param originals: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
-    :param landmarks: (N, 5, 2) of these, see `FaceRecognizer.landmarks`.
+    :param originals: (N, 2, 64, 64), see `face_and_mouth`.
     :param labels: (N,) bool.
     :param identities: (N,) whose face each is; at least five people.
+    :ivar on_originals: agreement of the originals themselves.
     :raises ValueError: there are fewer than five people, or only one label in a fold.
     """
 
-    def __init__(self, originals: np.ndarray, landmarks: np.ndarray, labels: np.ndarray,
-                 identities: np.ndarray) -> None:
+    def __init__(self, originals: np.ndarray, labels: np.ndarray, identities: np.ndarray) -> None:
         self._labels = labels
         people = len(np.unique(identities))
         if people < _FOLDS:
             raise ValueError(f'expressions need {_FOLDS} people or more, not {people}')
-        faces = aligned(originals, landmarks)
         # A mirrored face has the same expression.
-        features, mirrored = _gradients(faces), _gradients(faces[:, :, :, ::-1])
+        features, mirrored = _gradients(originals), _gradients(originals[:, :, :, ::-1])
         self._folds = []
         for trained, judged in GroupKFold(_FOLDS).split(features, labels, identities):
             examples = np.concatenate([features[trained], mirrored[trained]])
@@ -83,15 +81,18 @@ class ExpressionClassifier:
                 StandardScaler(), PCA(min(_COMPONENTS, *examples.shape), random_state=0),
                 SVC(C=_SOFTNESS))
             self._folds.append((judged, classifier.fit(examples, np.tile(labels[trained], 2))))
+        self.on_originals = self._agreement(features)
 
-    def agreement(self, faces: np.ndarray, landmarks: np.ndarray) -> Figure:
+    def agreement(self, faces: np.ndarray) -> Figure:
         """Return the share of faces with the expression of their label, in percent.
 
-        :param faces: as many as the originals and in their order: they, or what became of them.
-        :param landmarks: (N, 5, 2) of these faces.
+        :param faces: (N, 2, 64, 64), see `face_and_mouth`; as many as the originals and in their
+            order, what became of them.
         """
-        features = _gradients(aligned(faces, landmarks))
-        right = np.empty(len(faces), bool)
+        return self._agreement(_gradients(faces))
+
+    def _agreement(self, features: np.ndarray) -> Figure:
+        right = np.empty(len(features), bool)
         for judged, classifier in self._folds:
             right[judged] = classifier.predict(features[judged]) == self._labels[judged]
         return share(right)
@@ -103,28 +104,23 @@ class ExpressionClassifier:
         return 100 * max(positive, 1 - positive)
 
 
-def aligned(faces: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+def face_and_mouth(faces: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """Return (N, 2, 64, 64) uint8 luminance: faces with eyes and nose in place, and their mouths.
 
     :param faces: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
     :param landmarks: (N, 5, 2), see `FaceRecognizer.landmarks`.
     """
-    corner = np.array(_MOUTH)
-    places = [_SIDE * _ALIGNED, _SIDE * (_ALIGNED - corner) / _MOUTH_SIDE]
-    result = np.empty((len(faces), len(places), _SIDE, _SIDE), np.uint8)
-    for face, found, views in zip(faces, landmarks, result, strict=True):
-        luminance = face if face.ndim == 2 else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY)
-        points = len(luminance) * np.stack([found[2:4].mean(axis=0), found[:2].mean(axis=0),
-                                            found[4]])
-        for place, view in zip(places, views, strict=True):
-            matrix = estimate_transform('similarity', points, place).params[:2]
-            view[:] = cv2.warpAffine(luminance, matrix, (_SIDE, _SIDE), flags=cv2.INTER_CUBIC,
-                                     borderMode=cv2.BORDER_REPLICATE)
-    return result
+    around_mouth = (_EYES_AND_NOSE - _MOUTH) / _MOUTH_SIDE
+    return np.stack([[aligned(face if face.ndim == 2 else cv2.cvtColor(face, cv2.COLOR_BGR2GRAY),
+                              found, places, _SIDE) for places in (_EYES_AND_NOSE, around_mouth)]
+                     for face, found in zip(faces, landmarks, strict=True)])
 
 
 def _gradients(faces: np.ndarray) -> np.ndarray:
-    """Return (N, 3528) float32 histograms of oriented gradients, 8 px cells in blocks of 2 × 2."""
+    """Return (N, 3528) float32 histograms of oriented gradients, 8 px cells in blocks of 2 × 2.
+
+    :param faces: (N, 2, 64, 64), see `face_and_mouth`.
+    """
     descriptor = cv2.HOGDescriptor((_SIDE, _SIDE), (16, 16), (8, 8), (8, 8), 9)
     return np.stack([np.concatenate([np.ravel(descriptor.compute(np.ascontiguousarray(view)))
                                      for view in views]) for views in faces])

@@ -18,7 +18,7 @@ from deid_ros.offboard.evaluation import measures
 from deid_ros.offboard.evaluation.anonymity import distances
 from deid_ros.offboard.evaluation.figures import Figure, pair_share, share
 from deid_ros.offboard.evaluation.reidentification import reidentification, split
-from deid_ros.offboard.similarity import similarities
+from deid_ros.offboard.similarity import aligned
 
 #: What a network's pixels may range over.
 RANGES = {'-1..1': (1 / 127.5, -1.0), '0..1': (1 / 255, 0.0), '0..255': (1.0, 0.0)}
@@ -74,26 +74,21 @@ class OtherRecognizer:
         :param faces: (N, H, W) luminance or (N, H, W, 3) BGR, uint8, tight crops.
         :param landmarks: of these, (N, 5, 2), see `FaceRecognizer.landmarks`.
         """
-        aligned = np.stack([self._aligned(*each) for each in zip(faces, landmarks, strict=True)])
+        inputs = np.stack([self._aligned(*each) for each in zip(faces, landmarks, strict=True)])
         if self._planes:
-            aligned = aligned.transpose(0, 3, 1, 2)
-        missing = -len(aligned) % self._batch
-        padded = np.concatenate([aligned, aligned[:1].repeat(missing, axis=0)])
+            inputs = inputs.transpose(0, 3, 1, 2)
+        missing = -len(inputs) % self._batch
+        padded = np.concatenate([inputs, inputs[:1].repeat(missing, axis=0)])
         described = np.concatenate([
             self._session.run([self._output], {self._input: np.ascontiguousarray(part)})[0]
-            for part in tqdm(padded.reshape(-1, self._batch, *aligned.shape[1:]),
+            for part in tqdm(padded.reshape(-1, self._batch, *inputs.shape[1:]),
                              desc='other recognizer', unit=f'×{self._batch}', mininterval=5)])
         described = described[:len(faces)]
         return described / np.linalg.norm(described, axis=1, keepdims=True).clip(1e-12)
 
     def _aligned(self, face: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        points = np.stack([landmarks[:2].mean(axis=0), landmarks[2:4].mean(axis=0), landmarks[4]])
-        # Pixel centres are whole numbers to OpenCV.
-        to_aligned = similarities(points * face.shape[1::-1] - 0.5,
-                                  _EYES_AND_NOSE * self._side - 0.5)
         rgb = cv2.cvtColor(face, cv2.COLOR_GRAY2RGB if face.ndim == 2 else cv2.COLOR_BGR2RGB)
-        warped = cv2.warpAffine(rgb, to_aligned, (self._side, self._side), flags=cv2.INTER_CUBIC,
-                                borderMode=cv2.BORDER_REPLICATE)
+        warped = aligned(rgb, landmarks, _EYES_AND_NOSE, self._side)
         return warped.astype(np.float32) * self._scale + self._offset
 
 

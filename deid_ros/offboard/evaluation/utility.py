@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Utility: what is kept of a face (place, pose, expression, gender) and of the frame around it."""
+"""Utility: what is kept of a face (place, pose, whether it is found) and of the frame around it."""
 
 from collections.abc import Sequence
 

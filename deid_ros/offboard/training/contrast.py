@@ -184,19 +184,19 @@ class _Trainer:
         repetition = self._maker(photos.codes[repeated], photos.identities[repeated])
         # Every other face is judged in a frame, as what it is laid over shows, too.
         originals_framed = framing.in_frame(originals, originals, photos.around[repeated])
-        seen, natural = (torch.cat([inside[::2], alone[1::2]])
+        every_other = (torch.arange(len(faces), device=self._device) % 2 == 0)[:, None, None, None]
+        seen, natural = (torch.where(every_other, inside, alone)
                          for inside, alone in ((framed, faces), (originals_framed, originals)))
-        of_seen, of_natural = (torch.cat([labels[::2], labels[1::2]]) for labels in (
-            codes[:, UNLABELLED:], photos.codes[repeated][:, UNLABELLED:]))
+        asked, labels = (each[:, UNLABELLED:] for each in (codes, photos.codes[repeated]))
         recognition, lasting = self._recognized(
             framed[:tracked], faces[:tracked], alignments, subjects[:tracked], sources[:tracked],
             random)
         return {
             'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
-                found[1][:, UNLABELLED:], codes[:, UNLABELLED:]),
+                found[1][:, UNLABELLED:], asked),
             'recognition': recognition, 'lasting': lasting,
-            'critic': self._criticized(jittered(seen, random), of_seen,
-                                        jittered(natural, random), of_natural),
+            'critic': self._criticized(jittered(seen, random), asked, jittered(natural, random),
+                                        labels),
             'repeating': functional.mse_loss(repetition.float(), originals)}
 
     def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,

@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from deid_ros.core.deidentification import networks
-from deid_ros.core.deidentification.networks import FACE_SIZE
 
 STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator',
           'contrast')
@@ -36,7 +35,7 @@ class Augmentation:
     scale: float = 0.0
     rotation: float = 0.0
     light: float = 0.0
-    detail: int = FACE_SIZE
+    detail: int = networks.FACE_SIZE
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip('sklearn')
-pytest.importorskip('skimage')
 
 from deid_ros.offboard.evaluation import expressions  # noqa: E402
 
@@ -15,8 +14,8 @@ from deid_ros.offboard.evaluation import expressions  # noqa: E402
 _LANDMARKS = np.array([[0.8, 0.3], [0.65, 0.3], [0.2, 0.3], [0.35, 0.3], [0.5, 0.6]])
 
 
-def _upright(faces):
-    return np.stack([_LANDMARKS] * len(faces))
+def _shown(faces):
+    return expressions.face_and_mouth(faces, np.stack([_LANDMARKS] * len(faces)))
 
 
 def _labels(tmp_path, text):
@@ -56,14 +55,14 @@ def striped():
 
 def test_expressions_are_learnt_and_compared_with_the_label(striped):
     faces, labels, identities = striped
-    where = _upright(faces)
-    classifier = expressions.ExpressionClassifier(faces, where, labels, identities)
-    assert classifier.agreement(faces, where).value == 100
+    classifier = expressions.ExpressionClassifier(_shown(faces), labels, identities)
+    assert classifier.agreement(_shown(faces)).value == 100
+    assert classifier.on_originals == classifier.agreement(_shown(faces))
     half = faces.copy()
     half[:30] = half[:30].transpose(0, 2, 1)
-    assert classifier.agreement(half, where).value == 50
+    assert classifier.agreement(_shown(half)).value == 50
     color = np.repeat(faces[..., None], 3, axis=3)
-    assert classifier.agreement(color, where).value == 100
+    assert classifier.agreement(_shown(color)).value == 100
     assert classifier.chance == pytest.approx(100 * 2 / 3)
 
 
@@ -75,14 +74,14 @@ def test_nobody_is_judged_by_what_was_trained_on_them():
     faces = np.repeat(people, 3, axis=0)
     labels = np.repeat(random.random(40) < 0.5, 3)
     identities = np.repeat(np.array([f'{index}' for index in range(40)]), 3)
-    classifier = expressions.ExpressionClassifier(faces, _upright(faces), labels, identities)
-    assert classifier.agreement(faces, _upright(faces)).value < 80
+    classifier = expressions.ExpressionClassifier(_shown(faces), labels, identities)
+    assert classifier.agreement(_shown(faces)).value < 80
 
 
 def test_expressions_need_five_people(striped):
     faces, labels, _ = striped
     with pytest.raises(ValueError, match='5 people or more, not 1'):
-        expressions.ExpressionClassifier(faces, _upright(faces), labels, np.array(['one'] * 60))
+        expressions.ExpressionClassifier(_shown(faces), labels, np.array(['one'] * 60))
 
 
 def test_faces_are_aligned_by_their_landmarks():
@@ -95,7 +94,7 @@ def test_faces_are_aligned_by_their_landmarks():
     upright = np.zeros_like(face)
     cv2.circle(upright, (32, 51), 4, 255, -1)
     landmarks = np.stack([(_LANDMARKS - 0.5) @ turn + 0.5, _LANDMARKS])
-    turned, straight = expressions.aligned(np.stack([face, upright]), landmarks)
+    turned, straight = expressions.face_and_mouth(np.stack([face, upright]), landmarks)
     for one, other in zip(turned, straight, strict=True):
         where = [np.argwhere(view > 127).mean(axis=0) for view in (one, other)]
         assert where[0] == pytest.approx(where[1], abs=1.5)

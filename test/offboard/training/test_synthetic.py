@@ -175,6 +175,11 @@ def test_attributes_in_words():
         np.array([[0.9, -0.9], [-0.9, 0.9]]))
 
 
+def test_attributes_by_their_probability():
+    labels = {'smile': np.array(['0.5', '0.75'])}
+    assert label_targets(labels, ['smile']) == pytest.approx(np.array([[0.0], [0.45]]))
+
+
 def test_auxiliary_attributes_are_left_out_of_what_is_trained(tmp_path, data):
     text = _ATTRIBUTES.replace('smile, ', '') + 'auxiliary: [smile]\n'
     recipe = _recipe(tmp_path, 'attributes', text)

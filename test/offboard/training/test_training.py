@@ -260,6 +260,9 @@ def test_labels_are_words_or_thresholded_numbers(tmp_path, data):
     assert list(known.faces.names) == ['0.png', '5.png']
     assert list(known.labels['mood']) == ['glad', 'sad']
     assert list(known.labels['mouth']) == ['1', '0']
+    soft = read_labels(path, data.faces, ('mood', 'mouth'), soft=True)
+    assert list(soft.labels['mood']) == ['glad', 'sad']
+    assert list(soft.labels['mouth']) == ['0.9', '0.1']
     with pytest.raises(ValueError, match='hat'):
         read_labels(path, data.faces, ('hat',))
 
