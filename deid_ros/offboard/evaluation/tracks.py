@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`evaluate tracks`: whether people keep one new face along a track, and get another in each run.
 
-A video goes through the frame path twice, with two secrets. New faces are compared as dlib sees
-them, those that the autoencoder made and that are large enough.
+A video goes through the frame path several times, each with another secret. New faces are compared
+as dlib sees them, those that the autoencoder made and that are large enough.
 """
 
 import argparse
+import itertools
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ from deid_ros.offboard.bag.recording import Message
 from deid_ros.offboard.bag.selection import kind_of
 from deid_ros.offboard.bag.video import VideoFile
 from deid_ros.offboard.evaluation import measures
-from deid_ros.offboard.evaluation.figures import Figure, share
+from deid_ros.offboard.evaluation.figures import Figure, ratio
 from deid_ros.offboard.evaluation.options import Subparsers, new_command
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import SourceError
@@ -31,9 +33,8 @@ from deid_ros.offboard.recognition import SAME_PERSON
 
 # What the recognition network takes.
 _SIZE = 150
-_KEYS = ('one', 'another')
 
-#: New faces, (150, 150, 3) uint8 BGR, by track and number of the frame.
+#: By track and number of the frame: new faces, (150, 150, 3) uint8 BGR, or their descriptors.
 Sightings = dict[tuple[int, int], np.ndarray]
 
 
@@ -47,20 +48,26 @@ def add_command(subparsers: Subparsers) -> None:
                         metavar='NAME:=VALUE', help='a parameter, as deid.shift_mode:=cluster')
     parser.add_argument('--min-size', type=float, default=32,
                         help='height in pixels from which faces are compared (default: 32)')
+    parser.add_argument('--runs', type=int, default=6,
+                        help='how often the video is anonymized, at least twice: which identities '
+                        'meet which people is chance (default: 6)')
 
 
 def run(options: argparse.Namespace) -> Measured:
     """Measure the video."""
+    if options.runs < 2:
+        raise SourceError(f'--runs is {options.runs}; one run has no other to be compared with, '
+                          'so give 2 or more')
     values = read_parameters(options.params, options.assignments)
-    runs = [sightings(options.video, {**values, KEY: key}, options.min_size) for key in _KEYS]
     store = Store(options.cache)
     described = []
-    for seen in runs:
+    for number in range(options.runs):
+        seen = sightings(options.video, {**values, KEY: f'run {number}'}, options.min_size)
         if not seen:
             raise SourceError(f'no new face of {options.min_size:g} px or more in {options.video}')
         found = measures.descriptors(np.stack(list(seen.values())), store)
         described.append(dict(zip(seen, found, strict=True)))
-    return {options.video.name: figures(*described)}
+    return {options.video.name: figures(described)}
 
 
 def sightings(video: Path, values: dict[str, object], min_size: float) -> Sightings:
@@ -83,20 +90,30 @@ def sightings(video: Path, values: dict[str, object], min_size: float) -> Sighti
     return result
 
 
-def figures(one: dict[tuple[int, int], np.ndarray], other: dict[tuple[int, int], np.ndarray]
-            ) -> dict[str, Figure]:
+def figures(runs: Sequence[Sightings]) -> dict[str, Figure]:
     """Return how often the new face is the same person in the next frame, and in another run.
 
-    :param one: (128,) descriptors by track and frame; `other` those of another run.
+    The latter is of all pairs of runs. Intervals are those of other tracks, as the faces of one
+    track look alike.
+
+    :param runs: (128,) descriptors by track and frame, of each run.
     :raises SourceError: no track has two frames in a row, or the runs have no face in common.
     """
-    steps = [(key, (key[0], key[1] + 1)) for key in one if (key[0], key[1] + 1) in one]
-    common = [key for key in one if key in other]
-    if not steps or not common:
-        raise SourceError('no face is seen in two frames in a row and in both runs')
-    kept = np.array([_distance(one[before], one[after]) <= SAME_PERSON for before, after in steps])
-    differ = np.array([_distance(one[key], other[key]) > SAME_PERSON for key in common])
-    return {'same in the next frame': share(kept), 'another in another run': share(differ)}
+    steps = [(track, _distance(face, run[track, frame + 1]) <= SAME_PERSON)
+             for run in runs for (track, frame), face in run.items() if (track, frame + 1) in run]
+    differ = [(place[0], _distance(one[place], other[place]) > SAME_PERSON)
+              for one, other in itertools.combinations(runs, 2) for place in one if place in other]
+    if not steps or not differ:
+        raise SourceError('no face is seen in two frames in a row and in two runs')
+    return {'same in the next frame': _share_by_track(steps),
+            'another in another run': _share_by_track(differ)}
+
+
+def _share_by_track(hits: Iterable[tuple[int, bool]]) -> Figure:
+    """Return the share of true values; each comes with its track."""
+    tracks, values = (np.array(column) for column in zip(*hits, strict=True))
+    of_track = np.unique(tracks, return_inverse=True)[1]
+    return ratio(100.0 * np.bincount(of_track, values), np.bincount(of_track), '%')
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:

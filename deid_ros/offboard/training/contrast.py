@@ -78,6 +78,20 @@ class Maker(nn.Module):
         return self.decoder(self.tail(codes) + identities)
 
 
+def emphasize(tail: nn.Sequential, recipe: Recipe) -> None:
+    """Let what follows the attributes take them as emphasized as the recipe says."""
+    first = tail[0]
+    assert isinstance(first, nn.Linear)
+    with torch.no_grad():
+        first.weight.mul_(_emphasis(recipe).to(first.weight))
+
+
+def _emphasis(recipe: Recipe) -> torch.Tensor:
+    """Return (attributes,) factors."""
+    return torch.tensor([1.0] * UNLABELLED
+                        + [recipe.emphasis.get(name, 1.0) for name in recipe.attributes])
+
+
 class _Photos:
     """What is known of the training faces.
 
@@ -123,6 +137,7 @@ class _Trainer:
         self._device = device
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._identities = photos, identities
+        self._emphasis = _emphasis(recipe).to(device)
         self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
         has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
         for name, values in zip(recipe.lasting, has[photos.trained].T, strict=True):
@@ -176,7 +191,9 @@ class _Trainer:
         shown = torch.cat([seen_again, shown[tracked:]])
         with torch.no_grad():
             codes = torch.cat([self._attributes(seen_again).float(), codes[tracked:]])
+            codes = self._emphasis * codes
         faces = self._maker(codes, made[subjects]).float()
+        codes = codes.clamp(-1, 1)  # More than that cannot be seen in a face.
         framed = framing.in_frame(faces, shown, photos.around[sources])
         found = self._attributes(faces).float(), self._attributes(jittered(faces, random)).float()
         repeated = photos.any(self._recipe.batch_size, random)
@@ -207,7 +224,7 @@ class _Trainer:
         small = framing.at_size(framed, int(random.integers(_SMALLEST, FACE_SIZE, endpoint=True)))
         shown = torch.where((people % 2 == 0)[:, None, None, None], small, faces)
         error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
-        lasting = self._photos.codes[sources][:, self._lasting]
+        lasting = (self._emphasis * self._photos.codes[sources]).clamp(-1, 1)[:, self._lasting]
         signs = lasting > 0
         who = Shown(torch.from_numpy(subjects).to(self._device),
                     torch.from_numpy(sources).to(self._device), people,
@@ -270,6 +287,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     if until is None:
         made = trainer.averaged.module
         assert isinstance(made, Maker)
+        emphasize(made.tail, recipe)
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': identities})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))

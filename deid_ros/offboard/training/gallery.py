@@ -12,11 +12,13 @@ expressions and so on, and comes into the gallery only if, in each of them,
 - none of the three is within 0.6 of it;
 - and if hardly anybody of the training data is within 0.6 of it on average.
 
-Of those that pass, the ones are taken that are least confused with each other.
+Of those that pass, the ones are taken that are least confused with each other, both as they are and
+small in a frame, where the same hair and clothes are around all of them.
 """
 
 import argparse
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +34,7 @@ from deid_ros.offboard.evaluation import battery, measures
 from deid_ros.offboard.evaluation.leak import CROWD_QUANTILE, Crowd
 from deid_ros.offboard.evaluation.store import Store
 from deid_ros.offboard.recognition import SAME_PERSON
-from deid_ros.offboard.training import candidates, views
+from deid_ros.offboard.training import candidates, framing, views
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.generator import PEOPLE, people_with_identity
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
@@ -43,6 +45,8 @@ REPORT = 'gallery.json'
 CANDIDATES = 2048
 # Looks in which each candidate is shown.
 _LOOKS = 8
+# Height, in pixels, at which they are shown in frames: tracks seldom have smaller new faces.
+_SMALL = 32
 # Share of the training people who may be within 0.6 of a candidate, on average over its looks.
 _MOST_ALIKE = 0.015
 #: Numbers of people that may be indistinguishable to the chain; see `populated_centres`.
@@ -143,23 +147,36 @@ class Gallery:
         self.candidates = candidates.made_of(identities, self._trios,
                                              np.random.default_rng(recipe.seed + 1))
         encoder = load_run(runs, recipe.name, 'encoder', recipe)
-        self.latents = encode(encoder, views.view(views.planes(faces.pixels, color=False), None, 0),
-                              torch.device('cpu'))
+        photos = views.view(views.planes(faces.pixels, color=False), None, 0)
+        self.latents = encode(encoder, photos, torch.device('cpu'))
+        centres = KMeans(_LOOKS, n_init=1, random_state=recipe.seed).fit(
+            self.latents).cluster_centers_
+        # Those of photos: an average of looks is blurred, and in it everybody looks alike.
+        looks = pairwise_distances_argmin(centres, self.latents)
+        self._looks, self._photos = self.latents[looks], photos[looks]
 
-    def rendered(self, latents: np.ndarray) -> np.ndarray:
-        """Return (N, 64, 64) uint8 luminance."""
+    def _shown(self, numbers: np.ndarray) -> Iterator[torch.Tensor]:
+        """Give (looks, 1, 64, 64) faces of each of the candidates that have these numbers."""
         with torch.no_grad():
-            return np.concatenate([views.pixels(self._decoder(part))
-                                   for part in torch.from_numpy(latents).split(256)])
+            for number in numbers:
+                yield self._decoder(torch.from_numpy(self.candidates[number] + self._looks))
+
+    def described_in_frames(self, numbers: np.ndarray) -> np.ndarray:
+        """Return (N, looks, 128) descriptors of candidates that are seen small, in frames.
+
+        :param numbers: (N,) which candidates.
+        """
+        left = framing.surroundings(views.pixels(self._photos))
+        around = torch.from_numpy(left[:, None]).float() / 127.5 - 1
+        framed = np.concatenate([
+            views.pixels(framing.at_size(framing.in_frame(faces, self._photos, around), _SMALL))
+            for faces in self._shown(numbers)])
+        return measures.descriptors(framed, self._store).reshape(len(numbers), _LOOKS, -1)
 
     def verify(self) -> Verified:
         """Look at all candidates."""
-        centres = KMeans(_LOOKS, n_init=1, random_state=self._seed).fit(
-            self.latents).cluster_centers_
-        # Those of photos: an average of looks is blurred, and in it everybody looks alike.
-        looks = self.latents[pairwise_distances_argmin(centres, self.latents)]
-        shown = self.rendered((self.candidates[:, None] + looks[None]).reshape(
-            -1, looks.shape[1]))
+        shown = np.concatenate([views.pixels(faces)
+                                for faces in self._shown(np.arange(len(self.candidates)))])
         described = measures.descriptors(shown, self._store)
         to_people = self._crowd.distances(described)
         limit = np.quantile(self._to_others(), CROWD_QUANTILE)
@@ -212,9 +229,17 @@ def nearest_others(crowd: Crowd, described: np.ndarray) -> np.ndarray:
     return result
 
 
-def _report(verified: Verified, confused: np.ndarray) -> dict[str, object]:
-    """Return what was found out; `confused` is of those that were chosen."""
+def _beyond(confused: np.ndarray) -> float:
+    """Return the share of pairs that are beyond 0.6 from each other, in percent."""
     pairs = len(confused) * (len(confused) - 1)
+    return round(100 * (1 - float(confused.sum()) / max(pairs, 1)), 2)
+
+
+def _report(verified: Verified, confused: np.ndarray, in_frames: np.ndarray) -> dict[str, object]:
+    """Return what was found out.
+
+    :param confused: `confusions` of those that were chosen; `in_frames` likewise, small in frames.
+    """
     return {
         'candidates': len(verified.passed),
         'a face in all looks (of those that pass the rest)': int(verified.is_face.sum()),
@@ -223,8 +248,8 @@ def _report(verified: Verified, confused: np.ndarray) -> dict[str, object]:
         'hardly anybody within 0.6': int(verified.is_like_nobody.sum()),
         'passed': int(verified.passed.sum()),
         'chosen': len(confused),
-        'pairs of chosen beyond 0.6 in the same look, percent':
-            round(100 * (1 - float(confused.sum()) / max(pairs, 1)), 2),
+        'pairs of chosen beyond 0.6 in the same look, percent': _beyond(confused),
+        'the same, small in a frame': _beyond(in_frames),
     }
 
 
@@ -253,9 +278,10 @@ def main(arguments: list[str] | None = None) -> None:
             raise ValueError(f'none of {CANDIDATES} candidates passes: the generator needs more '
                              'epochs or other data')
         confused = confusions(verified.described[passed])
-        kept = least_confused(confused, options.count)
+        in_frames = confusions(gallery.described_in_frames(passed))
+        kept = least_confused(confused + in_frames, options.count)
         chosen = passed[kept]
-        report = _report(verified, confused[np.ix_(kept, kept)])
+        report = _report(verified, *(each[np.ix_(kept, kept)] for each in (confused, in_frames)))
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'build_gallery: {error}\n')
     run = options.runs / recipe.name

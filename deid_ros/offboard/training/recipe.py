@@ -78,6 +78,8 @@ class Recipe:
         see.
     :ivar lasting: those of `attributes` that stay with a person, which in the stage contrast are
         also to be told from how a recognition network describes the new faces.
+    :ivar emphasis: by attribute, how much more of it new faces show than is seen in photos, in the
+        stage contrast: above 1 for what is easily lost, below for what tells too much of who it is.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
@@ -97,6 +99,7 @@ class Recipe:
     attributes: tuple[str, ...] = ()
     auxiliary: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
+    emphasis: dict[str, float] = field(default_factory=dict)
     blur: float = 2.0
     critic: float = 0.1
     faceres: bool = False
@@ -118,8 +121,11 @@ class Recipe:
             raise ValueError('a generator needs the key base')
         if self.stage == 'contrast' and (self.start is None or not self.lasting):
             raise ValueError('contrast needs the keys start and lasting')
-        if not set(self.lasting) <= set(self.attributes):
-            raise ValueError('the key lasting names attributes that are not among attributes')
+        for key, names in (('lasting', set(self.lasting)), ('emphasis', set(self.emphasis))):
+            if not names <= set(self.attributes):
+                raise ValueError(f'the key {key} names attributes that are not among attributes')
+        if self.emphasis and self.stage != 'contrast':
+            raise ValueError('the key emphasis is for contrast')
         if self.start is not None and not self.color and self.stage != 'contrast':
             raise ValueError('the key start is for color networks and contrast')
         if self.precision not in ('bfloat16', 'float32'):

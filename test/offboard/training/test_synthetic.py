@@ -113,6 +113,36 @@ def test_contrast_goes_on_from_contrast(tmp_path, data, recipes):
                 assert np.array_equal(before[name], now[name]), (file, name)
 
 
+def test_what_is_emphasized_reaches_the_latent_more(tmp_path, data, recipes):
+    for recipe in recipes:
+        train(recipe, data, tmp_path, device=_CPU)
+    text = _CONTRAST.replace('start: generator', 'start: contrast')
+    text = text.replace('epochs: 2', 'epochs: 0') + 'emphasis: {smile: 3, ethnicity=elf: 0.5}\n'
+    emphasized = _recipe(tmp_path, 'emphasized', text)
+    train(emphasized, data, tmp_path, device=_CPU)
+    plain, other = (load_run(tmp_path, recipe.name, 'encoder', recipe)[-3:]
+                    for recipe in (recipes[-1], emphasized))
+    codes = torch.rand(20, recipes[-1].attribute_count)
+    more = codes.clone()
+    more[:, -2:] *= torch.tensor([3, 0.5])
+    with torch.no_grad():
+        assert torch.allclose(other(codes), plain(more), atol=1e-2)
+        assert not torch.allclose(other(codes), plain(codes), atol=1e-2)
+
+
+def test_what_is_emphasized_is_what_is_asked_for(tmp_path, data, recipes):
+    for recipe in recipes[:-1]:
+        train(recipe, data, tmp_path, device=_CPU)
+    losses = []
+    for name, factor in (('plain', 1), ('emphasized', 30)):
+        text = _CONTRAST + f'emphasis: {{smile: {factor}}}\n'
+        train(_recipe(tmp_path, name, text), data, tmp_path, device=_CPU)
+        first = (tmp_path / name / 'curve.csv').read_text().splitlines()[:2]
+        losses.append(dict(zip(*(line.split(',') for line in first), strict=True)))
+    # Untrained networks see hardly any smile; sure ones are farther from what they make.
+    assert float(losses[1]['attributes']) > 1.5 * float(losses[0]['attributes'])
+
+
 def test_contrast_needs_attributes_that_tell_people_apart(tmp_path, data, recipes):
     nobody = TrainingData(data.faces, {**data.labels, 'smile': np.array(['0'] * 80)})
     for recipe in recipes[:-1]:
@@ -157,6 +187,14 @@ def test_contrast_needs_people(tmp_path, data, recipes):
         train(recipe, few, tmp_path, device=_CPU)
     with pytest.raises(ValueError, match=r'contrast needs 8 people .* not \d'):
         train(recipes[-1], few, tmp_path, device=_CPU)
+
+
+@pytest.mark.parametrize(('text', 'said'), [
+    (_CONTRAST + 'emphasis: {grin: 2}\n', 'emphasis names attributes that are not among attributes'),
+    (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast')])
+def test_only_what_contrast_knows_is_emphasized(tmp_path, text, said):
+    with pytest.raises(ValueError, match=said):
+        _recipe(tmp_path, 'emphasized', text)
 
 
 @pytest.mark.parametrize(('line', 'said'), [
