@@ -37,7 +37,7 @@ _GENERATOR = ('stage: generator\nbase: attributes\nwidths: [8, 12, 4, 4]\n'
               'augmentation: {flip: true, shift: 0.05}\n')
 _CONTRAST = ('stage: contrast\nstart: generator\nwidths: [8, 12, 4, 4]\n'
              'attributes: [smile, ethnicity=elf]\nlasting: [smile]\nepochs: 2\n'
-             'batch_size: 40\n')
+             'batch_size: 40\nprecision: float32\n')
 
 
 @pytest.fixture(scope='module')
@@ -190,7 +190,7 @@ def test_contrast_needs_people(tmp_path, data, recipes):
 
 
 @pytest.mark.parametrize(('text', 'said'), [
-    (_CONTRAST + 'emphasis: {grin: 2}\n', 'emphasis names attributes that are not among attributes'),
+    (_CONTRAST + 'emphasis: {grin: 2}\n', 'key emphasis names attributes that are not among'),
     (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast')])
 def test_only_what_contrast_knows_is_emphasized(tmp_path, text, said):
     with pytest.raises(ValueError, match=said):
