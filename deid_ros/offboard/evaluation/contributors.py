@@ -170,22 +170,19 @@ class _Encoder:
         return encode(module.eval(), inputs, torch.device('cpu'))
 
 
-def of_gallery(candidates: np.ndarray, faces: np.ndarray, training: Faces, seed: int
-               ) -> Contributors:
-    """Return all faces of the three people of whom each face's synthetic identity is made.
+def of_gallery(people: np.ndarray, faces: np.ndarray, training: Faces) -> Contributors:
+    """Return all faces of the people of whom each face's synthetic identity is made.
 
-    :param candidates: (M,) numbers of the identities among the candidates, see
-        `deid_ros.offboard.training.gallery`.
+    :param people: (M, P) numbers of those of each identity, `contributors` in the table of a
+        gallery; see `deid_ros.offboard.training.gallery`.
     """
     from deid_ros.offboard.training.data import TrainingData
-    from deid_ros.offboard.training.gallery import contributors
     from deid_ros.offboard.training.generator import people_with_identity
 
     names, numbers = people_with_identity(training.identities, ~TrainingData(training, {}).held_out)
-    trios = contributors(len(names), seed)[candidates.astype(int)]
     images = [np.flatnonzero(numbers == number) for number in range(len(names))]
-    return [np.concatenate([images[person] for person in trios[identity]])
-            for identity in identities_of(faces, len(candidates))]
+    return [np.concatenate([images[int(person)] for person in np.unique(people[identity])])
+            for identity in identities_of(faces, len(people))]
 
 
 def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.ndarray,
@@ -205,8 +202,7 @@ def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.n
     name = variant['encoder']
     recipe = load_recipe(recipes / store.entries[name]['recipe'])
     if 'shift' in variant and variant['shift']['kind'] == SYNTHETIC:
-        return of_gallery(store.arrays(variant['shift']['table'])['candidates'], faces,
-                          training, recipe.seed)
+        return of_gallery(store.arrays(variant['shift']['table'])['contributors'], faces, training)
     if 'shift' in variant:
         table = variant['shift']
         encoder = _Encoder(store, name, recipe.color, training, cache)

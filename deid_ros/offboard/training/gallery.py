@@ -3,13 +3,15 @@
 """`build_gallery`: identities of people who do not exist, each one verified.
 
 A candidate is made of the identities of three people, each added or taken away, and pushed away
-from the mean of all, as those were with which the chain was taught. It is shown in several poses,
-expressions and so on, and comes into the gallery only if, in each of them,
+from the mean of all, as those were with which the chain was taught. It can be made of three of a
+gallery, too: those of people are not given away, so this is how to make a gallery of one's own. It
+is shown in several poses, expressions and so on, and comes into the gallery only if, in each of
+them,
 
 - dlib's neural detector finds a face;
 - no person of the training data is nearer to it than strangers are to theirs (the 5 % quantile of
   the distance between a training face and the nearest other person);
-- none of the three is within 0.6 of it;
+- none of the people that it is made of is within 0.6 of it;
 - and if hardly anybody of the training data is within 0.6 of it on average.
 
 Of those that pass, the ones are taken that are least confused with each other, both as they are and
@@ -17,6 +19,7 @@ small in a frame, where the same hair and clothes are around all of them.
 """
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,8 +44,9 @@ from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.runs import TABLE, encode, load_run
 
 REPORT = 'gallery.json'
-#: As many as half precision can number exactly.
 CANDIDATES = 2048
+#: As many as half precision, in which tables are kept, can number exactly.
+MOST_PEOPLE = 2048
 # Looks in which each candidate is shown.
 _LOOKS = 8
 # Height, in pixels, at which they are shown in frames: tracks seldom have smaller new faces.
@@ -71,13 +75,39 @@ class Verified(NamedTuple):
         return (self.is_face & self.is_stranger & self.is_no_contributor & self.is_like_nobody)
 
 
-def contributors(people: int, seed: int) -> np.ndarray:
-    """Return (CANDIDATES, 3) numbers of the people that each candidate of a gallery is made of.
+class Ingredients(NamedTuple):
+    """What candidates are made of.
 
-    :param people: how many there are, see `people_with_identity`.
-    :raises ValueError: there are fewer than three.
+    `identities`: (S, D) float32. `people`: (S, P) int, whose each of them is or is made of; see
+    `people_with_identity`.
     """
-    return candidates.trios(people, CANDIDATES, np.random.default_rng(seed))
+
+    identities: np.ndarray
+    people: np.ndarray
+
+
+def of_people(path: Path) -> Ingredients:
+    """Return the identities of people.
+
+    :param path: `people.npz` of a run.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
+        identities = arrays['identities'].astype(np.float32)
+    return Ingredients(identities, np.arange(len(identities))[:, None])
+
+
+def of_table(path: Path) -> Ingredients:
+    """Return the identities of a gallery, as far from the mean of all as people are.
+
+    :param path: of its table, see `Gallery.table`.
+    :raises ValueError: it is the table of something else.
+    """
+    with np.load(path, allow_pickle=False) as arrays:
+        if not {'identities', 'contributors'} <= set(arrays):
+            raise ValueError(f'{path} holds {", ".join(arrays)}; the table of a gallery has '
+                             'identities and contributors')
+        return Ingredients(arrays['identities'].astype(np.float32) / candidates.FAR,
+                           arrays['contributors'].astype(int))
 
 
 def confusions(described: np.ndarray) -> np.ndarray:
@@ -132,20 +162,27 @@ class Gallery:
 
     :param recipe: of the chain, of the stage `contrast`.
     :param faces: the training faces, (N, 96, 96, 3) with context.
+    :param ingredients: what candidates are made of.
+    :raises ValueError: there are fewer than three to make a candidate of, or they are of others
+        than the training faces.
     """
 
-    def __init__(self, recipe: Recipe, faces: Faces, runs: Path, store: Store) -> None:
+    def __init__(self, recipe: Recipe, faces: Faces, ingredients: Ingredients, runs: Path,
+                 store: Store) -> None:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
         self._crowd = battery.crowd_of(faces, store)
         self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
-        with np.load(runs / recipe.name / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
-            identities = arrays['identities'].astype(np.float32)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)
-        self._trios = contributors(len(self._names), recipe.seed)
-        self.candidates = candidates.made_of(identities, self._trios,
-                                             np.random.default_rng(recipe.seed + 1))
+        if not ingredients.people.max() < len(self._names) <= MOST_PEOPLE:
+            raise ValueError(f'the identities are of people up to number {ingredients.people.max()}'
+                             f', of whom the training data has {len(self._names)}; it has to be '
+                             f'that which they come from, and of {MOST_PEOPLE} people at most')
+        random = np.random.default_rng(recipe.seed)
+        trios = candidates.trios(len(ingredients.identities), CANDIDATES, random)
+        self._contributors = ingredients.people[trios].reshape(CANDIDATES, -1)
+        self.candidates = candidates.made_of(ingredients.identities, trios, random)
         encoder = load_run(runs, recipe.name, 'encoder', recipe)
         photos = views.view(views.planes(faces.pixels, color=False), None, 0)
         self.latents = encode(encoder, photos, torch.device('cpu'))
@@ -181,7 +218,7 @@ class Gallery:
         to_people = self._crowd.distances(described)
         limit = np.quantile(self._to_others(), CROWD_QUANTILE)
         by_candidate = (len(self.candidates), _LOOKS)
-        codes = np.searchsorted(self._crowd.people, self._names)[self._trios]
+        codes = np.searchsorted(self._crowd.people, self._names)[self._contributors]
         own = np.take_along_axis(to_people, np.repeat(codes, _LOOKS, axis=0), axis=1).min(axis=1)
         is_stranger = (to_people.min(axis=1) >= limit).reshape(by_candidate).all(axis=1)
         is_no_contributor = (own > SAME_PERSON).reshape(by_candidate).all(axis=1)
@@ -206,10 +243,11 @@ class Gallery:
     def table(self, chosen: np.ndarray) -> dict[str, np.ndarray]:
         """Return what the shift at run time needs.
 
-        `identities`: (M, D). `candidates`: (M,) their numbers, from which it can be found out who
-        contributed. `centres_K`: see `populated_centres`.
+        `identities`: (M, D). `contributors`: (M, P) numbers of the people each is made of, see
+        `people_with_identity`. `centres_K`: see `populated_centres`.
         """
-        return {'identities': self.candidates[chosen], 'candidates': chosen.astype(np.float32),
+        return {'identities': self.candidates[chosen],
+                'contributors': self._contributors[chosen].astype(np.float32),
                 **{f'centres_{level}': populated_centres(self.latents, self._faces.identities,
                                                          level, self._seed)
                    for level in tqdm(LEVELS, desc='k-anonymity', unit='level')}}
@@ -261,6 +299,11 @@ def main(arguments: list[str] | None = None) -> None:
                          help='of the stage contrast, which has been trained')
     command.add_argument('--data', required=True, type=Path,
                          help='tar or folder that it was trained on')
+    command.add_argument('--table', type=Path, metavar='TABLE.npz',
+                         help='of a gallery, to make candidates of; by default, people of the run '
+                         'are taken')
+    command.add_argument('--seed', type=int,
+                         help="draws the candidates (default: the recipe's)")
     command.add_argument('--runs', type=Path, default=Path('runs'))
     command.add_argument('--count', type=int, default=160,
                          help='identities at most (default: 160)')
@@ -270,8 +313,13 @@ def main(arguments: list[str] | None = None) -> None:
         recipe = load_recipe(options.recipe)
         if recipe.stage != 'contrast':
             raise ValueError(f'{options.recipe} is of the stage {recipe.stage}, not contrast')
+        if options.seed is not None:
+            recipe = dataclasses.replace(recipe, seed=options.seed)
+        run = options.runs / recipe.name
         gallery = Gallery(recipe, battery.training_faces(options.data, options.cache),
-                          options.runs, Store(options.cache))
+                          of_table(options.table) if options.table
+                          else of_people(run / f'{PEOPLE}.npz'), options.runs,
+                          Store(options.cache))
         verified = gallery.verify()
         passed = np.flatnonzero(verified.passed)
         if not len(passed):
@@ -284,7 +332,6 @@ def main(arguments: list[str] | None = None) -> None:
         report = _report(verified, *(each[np.ix_(kept, kept)] for each in (confused, in_frames)))
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'build_gallery: {error}\n')
-    run = options.runs / recipe.name
     save_arrays(str(run / f'{TABLE}.npz'), gallery.table(chosen))
     (run / REPORT).write_text(json.dumps(report, indent=1) + '\n', encoding='utf-8')
     print(json.dumps(report, indent=1))

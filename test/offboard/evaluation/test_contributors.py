@@ -57,23 +57,22 @@ def test_nth_neighbour_in_a_cell(new, training):
                           distances.argsort(axis=1)[:, 2])
 
 
-def test_contributors_of_a_synthetic_identity_are_all_faces_of_its_three():
+def test_contributors_of_a_synthetic_identity_are_all_faces_of_its_people():
     pytest.importorskip('torch')
     from deid_ros.offboard.evaluation.identities import identities_of
     from deid_ros.offboard.training.data import TrainingData
-    from deid_ros.offboard.training.gallery import contributors as trios
     from deid_ros.offboard.training.generator import people_with_identity
 
     people = np.array([f'{index // 3}' for index in range(90)])
     faces = Faces(np.zeros((90, 1, 1, 3), np.uint8), people, people)
     names, _ = people_with_identity(people, ~TrainingData(faces, {}).held_out)
-    candidates = np.array([7.0, 0.0, 99.0])
+    made_of = np.array([[7.0, 0.0, 9.0], [7.0, 8.0, 7.0], [1.0, 2.0, 3.0]])
     new = np.random.default_rng(0).integers(0, 256, (5, 64, 64), np.uint8)
-    found = contributors.of_gallery(candidates, new, faces, 1)
-    for each, identity in zip(found, identities_of(new, len(candidates))):
-        expected = names[trios(len(names), 1)[int(candidates[identity])]]
-        assert set(people[each]) == set(expected)
-        assert len(each) == 9
+    found = contributors.of_gallery(made_of, new, faces)
+    for each, identity in zip(found, identities_of(new, len(made_of))):
+        expected = set(names[made_of[identity].astype(int)])
+        assert set(people[each]) == expected
+        assert len(each) == 3 * len(expected)
 
 
 def test_attraction_sets_of_each_attribute(new, training):

@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('dlib')
 
+from deid_ros.core.deidentification.weights import save_arrays  # noqa: E402
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
 from deid_ros.offboard.training import candidates, gallery, views  # noqa: E402
@@ -276,13 +277,30 @@ def test_people_with_one_trained_image_have_no_identity():
     assert list(numbers) == [NOBODY, 0, 0, NOBODY, NOBODY, 1, 1]
 
 
-def test_contributors_are_three_people_and_the_same_again():
-    trios = gallery.contributors(40, 3)
-    assert trios.shape == (gallery.CANDIDATES, 3)
+def test_trios_are_of_three_different_people():
+    trios = candidates.trios(40, 500, np.random.default_rng(3))
+    assert trios.shape == (500, 3)
     assert (np.sort(trios, axis=1)[:, 1:] > np.sort(trios, axis=1)[:, :-1]).all()
-    assert np.array_equal(trios, gallery.contributors(40, 3))
     with pytest.raises(ValueError, match='made of 3 people'):
-        gallery.contributors(2, 3)
+        candidates.trios(2, 500, np.random.default_rng(3))
+
+
+def test_a_gallery_can_be_made_of_another(tmp_path):
+    identities = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    people = np.arange(15).reshape(5, 3)
+    table = tmp_path / 'table.npz'
+    save_arrays(str(table), {'identities': candidates.FAR * identities,
+                             'contributors': people.astype(np.float32)})
+    found = gallery.of_table(table)
+    assert found.identities == pytest.approx(identities, abs=1e-2)
+    assert np.array_equal(found.people, people)
+
+
+def test_a_gallery_is_not_made_of_another_kind_of_table(tmp_path):
+    table = tmp_path / 'table.npz'
+    save_arrays(str(table), {'centres': np.ones((2, 3), np.float32)})
+    with pytest.raises(ValueError, match='holds centres; the table of a gallery has'):
+        gallery.of_table(table)
 
 
 def test_candidates_are_equally_far_and_made_of_their_three():
@@ -296,8 +314,8 @@ def test_candidates_are_equally_far_and_made_of_their_three():
         assert np.abs(candidate[trio]) == pytest.approx(3 * candidates.FAR / np.sqrt(3))
 
 
-def test_candidate_numbers_survive_half_precision():
-    numbers = np.arange(gallery.CANDIDATES)
+def test_numbers_of_people_survive_half_precision():
+    numbers = np.arange(gallery.MOST_PEOPLE)
     assert np.array_equal(numbers.astype(np.float16).astype(int), numbers)
 
 
