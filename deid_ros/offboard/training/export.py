@@ -6,6 +6,7 @@ import argparse
 import hashlib
 import json
 import shutil
+from collections.abc import Collection
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,19 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: 
     return entry
 
 
-def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '') -> None:
+def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
+           only: Collection[str] = ()) -> None:
     """Write the array files of all modes and `models.json`; measures in an older one are kept.
 
     :param recipes: the folder with the recipes.
     :param models: the folder with `modes.yaml`, to which the files are written.
     :param data: what the networks were trained on, in words.
     :param hues: what lent its hues to the data for color networks, in words.
-    :raises FileNotFoundError: when a network has not been trained.
+    :param only: names of recipes whose files are written, those of others staying as they are; all
+        where there are none.
+    :raises FileNotFoundError: when a network has not been trained, or one that is to stay is not
+        there.
+    :raises ValueError: no mode has anything of a recipe in `only`.
     """
     modes = yaml.safe_load((models / MODES_FILE).read_text(encoding='utf-8'))
     names = {name for mode in modes.values() for name in mode['networks']}
@@ -62,11 +68,24 @@ def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '') -
             names.add(variant['encoder'])
             if 'shift' in variant:
                 names.add(variant['shift']['table'])
-    files = {name: _entry(runs, recipes, name, models, data, hues) for name in sorted(names)}
+    used = {_recipe_of(name) for name in names}
+    for recipe in only:
+        if recipe not in used:
+            raise ValueError(f'no mode uses {recipe}; they use {", ".join(sorted(used))}')
     path = models / MODELS_FILE
-    measures = json.loads(path.read_text(encoding='utf-8'))['measures'] if path.exists() else {}
-    path.write_text(json.dumps({'modes': modes, 'measures': measures, 'files': files}, indent=1)
-                    + '\n', encoding='utf-8')
+    older = (json.loads(path.read_text(encoding='utf-8')) if path.exists()
+             else {'measures': {}, 'files': {}})
+    stay = {name for name in names if only and _recipe_of(name) not in only}
+    if missing := stay - older['files'].keys():
+        raise FileNotFoundError(f'{path} has no {", ".join(sorted(missing))}, which should stay')
+    files = {name: older['files'][name] if name in stay
+             else _entry(runs, recipes, name, models, data, hues) for name in sorted(names)}
+    path.write_text(json.dumps({'modes': modes, 'measures': older['measures'], 'files': files},
+                               indent=1) + '\n', encoding='utf-8')
+
+
+def _recipe_of(name: str) -> str:
+    return name.split('/')[0]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -78,10 +97,13 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument('--models', type=Path, required=True, help='folder of modes.yaml')
     command.add_argument('--data', required=True, help='what they were trained on, in words')
     command.add_argument('--hues', default='', help='what lent its hues, in words')
+    command.add_argument('--only', nargs='+', default=[], metavar='RECIPE',
+                         help='recipes whose files are written; those of others stay')
     options = command.parse_args(arguments)
     try:
-        export(options.recipes, options.runs, options.models, options.data, options.hues)
-    except FileNotFoundError as error:
+        export(options.recipes, options.runs, options.models, options.data, options.hues,
+               options.only)
+    except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'export_models: {error}\n')
 
 

@@ -194,6 +194,31 @@ def test_export_names_what_is_not_trained(tmp_path):
         export(tmp_path, tmp_path / 'runs', tmp_path, 'patterns')
 
 
+def test_export_of_one_recipe_leaves_others_as_they_are(tmp_path):
+    _recipe(tmp_path, 'plain', _PLAIN.format(**_FULLY_CONNECTED))
+    _recipe(tmp_path, 'shifted', _ENCODER.format(shift='{mode: cluster}', **_FULLY_CONNECTED))
+    (tmp_path / 'modes.yaml').write_text(
+        'all: {color: false, alpha: 1, networks: [plain/decoder], '
+        'apply: {finetuned: {encoder: shifted/encoder}}}')
+    runs = {name: tmp_path / 'runs' / name for name in ('plain/decoder.npz', 'shifted/encoder.npz')}
+    for path in runs.values():
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b'first')
+    with pytest.raises(FileNotFoundError, match='has no plain/decoder, which should stay'):
+        export(tmp_path, tmp_path / 'runs', tmp_path, 'patterns', only=['shifted'])
+    export(tmp_path, tmp_path / 'runs', tmp_path, 'patterns')
+    runs['plain/decoder.npz'].unlink()
+    runs['shifted/encoder.npz'].write_bytes(b'second')
+    export(tmp_path, tmp_path / 'runs', tmp_path, 'others', only=['shifted'])
+    files = json.loads((tmp_path / 'models.json').read_text())['files']
+    assert [files[name]['data'] for name in ('plain/decoder', 'shifted/encoder')] == [
+        'patterns', 'others']
+    assert (tmp_path / 'plain_decoder.npz').read_bytes() == b'first'
+    assert (tmp_path / 'shifted_encoder.npz').read_bytes() == b'second'
+    with pytest.raises(ValueError, match='no mode uses shift; they use plain, shifted'):
+        export(tmp_path, tmp_path / 'runs', tmp_path, 'others', only=['shift'])
+
+
 def test_encoder_without_its_base_is_an_error(tmp_path, data):
     recipe = _recipe(tmp_path, 'shifted', _ENCODER.format(shift='{mode: cluster}',
                                                           **_FULLY_CONNECTED))
