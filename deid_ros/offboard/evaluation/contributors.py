@@ -20,7 +20,7 @@ from sklearn.metrics import pairwise_distances_argmin
 from deid_ros.core.deidentification.chain import SYNTHETIC
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.offboard.datasets import Faces
-from deid_ros.offboard.evaluation.identities import identities_of
+from deid_ros.offboard.evaluation.identities import KEY, identities_of
 from deid_ros.offboard.training import shifts
 from deid_ros.offboard.training.recipe import Shift, load_recipe
 
@@ -170,7 +170,8 @@ class _Encoder:
         return encode(module.eval(), inputs, torch.device('cpu'))
 
 
-def of_gallery(people: np.ndarray, faces: np.ndarray, training: Faces) -> Contributors:
+def of_gallery(people: np.ndarray, faces: np.ndarray, training: Faces, key: str = KEY
+               ) -> Contributors:
     """Return all faces of the people of whom each face's synthetic identity is made.
 
     :param people: (M, P) numbers of those of each identity, `contributors` in the table of a
@@ -182,11 +183,11 @@ def of_gallery(people: np.ndarray, faces: np.ndarray, training: Faces) -> Contri
     names, numbers = people_with_identity(training.identities, ~TrainingData(training, {}).held_out)
     images = [np.flatnonzero(numbers == number) for number in range(len(names))]
     return [np.concatenate([images[int(person)] for person in np.unique(people[identity])])
-            for identity in identities_of(faces, len(people))]
+            for identity in identities_of(faces, len(people), key)]
 
 
 def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.ndarray,
-            training: Faces, labels: Path | None, cache: Path | None = None
+            training: Faces, labels: Path | None, cache: Path | None = None, key: str = KEY
             ) -> Contributors | None:
     """Return the contributors of faces under a shipped mode; None for a mode that does not shift.
 
@@ -196,13 +197,15 @@ def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.n
     :param training: the training faces, (N, 96, 96, 3) crops with context.
     :param labels: the CSV of attributes that an encoder was fine-tuned with.
     :param cache: folder for the latents of training faces, which take a minute or two.
+    :param key: that synthetic identities were chosen with.
     :raises ValueError: the labels are needed and not given, or a recipe or file is wrong.
     """
     variant = store.modes[mode]['apply'][apply]
     name = variant['encoder']
     recipe = load_recipe(recipes / store.entries[name]['recipe'])
     if 'shift' in variant and variant['shift']['kind'] == SYNTHETIC:
-        return of_gallery(store.arrays(variant['shift']['table'])['contributors'], faces, training)
+        return of_gallery(store.arrays(variant['shift']['table'])['contributors'], faces, training,
+                          key)
     if 'shift' in variant:
         table = variant['shift']
         encoder = _Encoder(store, name, recipe.color, training, cache)

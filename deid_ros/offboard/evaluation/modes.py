@@ -15,7 +15,7 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.datasets import Faces, load_faces
 from deid_ros.offboard.evaluation import battery, contributors
 from deid_ros.offboard.evaluation.figures import SEED, Figure
-from deid_ros.offboard.evaluation.identities import new_faces_of
+from deid_ros.offboard.evaluation.identities import KEY, new_faces_of
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
@@ -41,6 +41,9 @@ def add_command(subparsers: Subparsers) -> None:
                         help='shift modes (default: all that can be applied as asked)')
     parser.add_argument('--apply', choices=SHIFT_APPLY, default='finetuned')
     parser.add_argument('--alpha', type=float, help='strength of a shift at run time')
+    parser.add_argument('--key', default=KEY,
+                        help='chooses the identities of the mode synthetic: who gets which is '
+                        f'chance (default: {KEY})')
     parser.add_argument('--backend', choices=BACKENDS, default='onnxruntime')
     parser.add_argument('--count', type=int, default=2000,
                         help='faces, drawn with seed 0 (default: 2000)')
@@ -57,6 +60,9 @@ def add_command(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> Measured:
     """Measure each mode."""
+    if options.record and options.key != KEY:
+        raise ConfigurationError('--record keeps figures that everybody gets again, which are those '
+                                 f'with --key {KEY}, not {options.key}; leave out one of the two')
     models = ModelStore(str(options.models))
     recognizer = recognizer_of(options)
     names = options.modes or [name for name, mode in models.modes.items()
@@ -82,9 +88,9 @@ def run(options: argparse.Namespace) -> Measured:
         if training is not None:
             made_of = contributors.of_mode(models, options.recipes, name, options.apply,
                                            reference.faces.pixels, training,
-                                           options.training_labels, options.cache)
-        figures = battery.measure(reference, new_faces_of(reference.faces.pixels, backend),
-                                  made_of)
+                                           options.training_labels, options.cache, options.key)
+        figures = battery.measure(
+            reference, new_faces_of(reference.faces.pixels, backend, options.key), made_of)
         measured[chains[name].name] = figures
         if options.record:
             # The key tells later whether the figures are still those of the weights beside them.

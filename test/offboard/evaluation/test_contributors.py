@@ -68,8 +68,8 @@ def test_contributors_of_a_synthetic_identity_are_all_faces_of_its_people():
     names, _ = people_with_identity(people, ~TrainingData(faces, {}).held_out)
     made_of = np.array([[7.0, 0.0, 9.0], [7.0, 8.0, 7.0], [1.0, 2.0, 3.0]])
     new = np.random.default_rng(0).integers(0, 256, (5, 64, 64), np.uint8)
-    found = contributors.of_gallery(made_of, new, faces)
-    for each, identity in zip(found, identities_of(new, len(made_of))):
+    found = contributors.of_gallery(made_of, new, faces, 'another key')
+    for each, identity in zip(found, identities_of(new, len(made_of), 'another key')):
         expected = set(names[made_of[identity].astype(int)])
         assert set(people[each]) == expected
         assert len(each) == 3 * len(expected)
