@@ -61,8 +61,8 @@ def add_command(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> Measured:
     """Measure each mode."""
     if options.record and options.key != KEY:
-        raise ConfigurationError('--record keeps figures that everybody gets again, which are those '
-                                 f'with --key {KEY}, not {options.key}; leave out one of the two')
+        raise ConfigurationError('--record keeps figures that everybody gets again, those with '
+                                 f'--key {KEY}, not {options.key}; leave out one of the two')
     models = ModelStore(str(options.models))
     recognizer = recognizer_of(options)
     names = options.modes or [name for name, mode in models.modes.items()
