@@ -171,14 +171,14 @@ class Gallery:
                  store: Store) -> None:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
-        self._crowd = battery.crowd_of(faces, store)
-        self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)
         if not ingredients.people.max() < len(self._names) <= MOST_PEOPLE:
             raise ValueError(f'the identities are of people up to number {ingredients.people.max()}'
                              f', of whom the training data has {len(self._names)}; it has to be '
                              f'that which they come from, and of {MOST_PEOPLE} people at most')
+        self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
+        self._crowd = battery.crowd_of(faces, store)
         random = np.random.default_rng(recipe.seed)
         trios = candidates.trios(len(ingredients.identities), CANDIDATES, random)
         self._contributors = ingredients.people[trios].reshape(CANDIDATES, -1)

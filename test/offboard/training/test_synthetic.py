@@ -11,9 +11,11 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('dlib')
 
+from deid_ros.core.backends.torch_layers import module_of  # noqa: E402
 from deid_ros.core.deidentification.weights import save_arrays  # noqa: E402
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
+from deid_ros.offboard.evaluation.store import Store  # noqa: E402
 from deid_ros.offboard.training import candidates, gallery, views  # noqa: E402
 from deid_ros.offboard.training.attributes import (  # noqa: E402
     label_targets,
@@ -27,7 +29,7 @@ from deid_ros.offboard.training.generator import (  # noqa: E402
     people_with_identity,
 )
 from deid_ros.offboard.training.recipe import load_recipe  # noqa: E402
-from deid_ros.offboard.training.runs import encode, load_run  # noqa: E402
+from deid_ros.offboard.training.runs import encode, load_run, save_module  # noqa: E402
 from deid_ros.offboard.training.stages import train  # noqa: E402
 
 _CPU = torch.device('cpu')
@@ -317,6 +319,51 @@ def test_candidates_are_equally_far_and_made_of_their_three():
 def test_numbers_of_people_survive_half_precision():
     numbers = np.arange(gallery.MOST_PEOPLE)
     assert np.array_equal(numbers.astype(np.float16).astype(int), numbers)
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory) -> Store:
+    return Store(tmp_path_factory.mktemp('store'))
+
+
+@pytest.fixture
+def make_gallery(tmp_path, data, store, monkeypatch):
+    """Return a function that makes a gallery of six candidates, with networks that know nothing."""
+    monkeypatch.setattr(gallery, 'CANDIDATES', 6)
+    recipe = _recipe(tmp_path, 'contrast', _CONTRAST)
+    (tmp_path / 'contrast').mkdir()
+    torch.manual_seed(0)
+    for role, layers in recipe.networks().items():
+        save_module(tmp_path / 'contrast' / f'{role}.npz', module_of(layers))
+
+    def make(ingredients: gallery.Ingredients) -> gallery.Gallery:
+        return gallery.Gallery(recipe, data.faces, ingredients, tmp_path, store)
+
+    return make
+
+
+def test_what_no_detector_takes_for_a_face_does_not_come_into_the_gallery(make_gallery):
+    identities = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+    made = make_gallery(gallery.Ingredients(identities, np.arange(5)[:, None]))
+    verified = made.verify()
+    assert verified.described.shape == (6, 8, 128)
+    assert not verified.is_face.any()
+    assert not verified.passed.any()
+    assert made.described_in_frames(np.array([1, 4])).shape == (2, 8, 128)
+
+
+def test_the_table_says_whose_identities_are_in_it(make_gallery):
+    identities = np.eye(5, 8, dtype=np.float32)
+    people = np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]])
+    table = make_gallery(gallery.Ingredients(identities, people)).table(np.array([0, 3, 5]))
+    assert table['identities'].shape == (3, 8)
+    for identity, whose in zip(table['identities'], table['contributors'], strict=True):
+        assert sorted(whose) == sorted(people[identity.nonzero()[0]].reshape(-1))
+
+
+def test_a_gallery_needs_the_training_data_of_its_people(make_gallery):
+    with pytest.raises(ValueError, match='up to number 2000, of whom the training data has'):
+        make_gallery(gallery.Ingredients(np.ones((3, 8), np.float32), np.array([[0], [1], [2000]])))
 
 
 def test_confusions_are_the_share_of_looks():
