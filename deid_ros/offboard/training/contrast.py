@@ -34,7 +34,12 @@ from deid_ros.offboard.training import candidates, framing, views
 from deid_ros.offboard.training.attributes import landmarks
 from deid_ros.offboard.training.data import TrainingData
 from deid_ros.offboard.training.faceres import INSTALL_FACERES
-from deid_ros.offboard.training.generator import NOBODY, PEOPLE, people_with_identity
+from deid_ros.offboard.training.generator import (
+    NOBODY,
+    PEOPLE,
+    load_people,
+    people_with_identity,
+)
 from deid_ros.offboard.training.judges import Critic, Shown, critic_error, jittered, unnatural
 from deid_ros.offboard.training.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.recognition_network import alignments_of
@@ -263,8 +268,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     maker = Maker(nn.Sequential(*encoder[-_TAIL:].children()),
                   load_run(runs, recipe.start, 'decoder', recipe))
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    with np.load(runs / recipe.start / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
-        identities = arrays['identities'].astype(np.float32)
+    identities = load_people(runs / recipe.start)
     if recipe.batch_size <= _SUBJECTS * _LOOKS:
         raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
                          f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')

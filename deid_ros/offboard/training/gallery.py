@@ -39,7 +39,7 @@ from deid_ros.offboard.evaluation.store import Store
 from deid_ros.offboard.recognition import SAME_PERSON
 from deid_ros.offboard.training import candidates, framing, views
 from deid_ros.offboard.training.data import TrainingData
-from deid_ros.offboard.training.generator import PEOPLE, people_with_identity
+from deid_ros.offboard.training.generator import load_people, people_with_identity
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.runs import TABLE, encode, load_run
 
@@ -86,13 +86,9 @@ class Ingredients(NamedTuple):
     people: np.ndarray
 
 
-def of_people(path: Path) -> Ingredients:
-    """Return the identities of people.
-
-    :param path: `people.npz` of a run.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        identities = arrays['identities'].astype(np.float32)
+def of_people(run: Path) -> Ingredients:
+    """Return the identities of people that a run has learned."""
+    identities = load_people(run)
     return Ingredients(identities, np.arange(len(identities))[:, None])
 
 
@@ -171,6 +167,8 @@ class Gallery:
                  store: Store) -> None:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
+        random = np.random.default_rng(recipe.seed)
+        trios = candidates.trios(len(ingredients.identities), CANDIDATES, random)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)
         if not ingredients.people.max() < len(self._names) <= MOST_PEOPLE:
@@ -179,8 +177,6 @@ class Gallery:
                              f'that which they come from, and of {MOST_PEOPLE} people at most')
         self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
         self._crowd = battery.crowd_of(faces, store)
-        random = np.random.default_rng(recipe.seed)
-        trios = candidates.trios(len(ingredients.identities), CANDIDATES, random)
         self._contributors = ingredients.people[trios].reshape(CANDIDATES, -1)
         self.candidates = candidates.made_of(ingredients.identities, trios, random)
         encoder = load_run(runs, recipe.name, 'encoder', recipe)
@@ -316,10 +312,9 @@ def main(arguments: list[str] | None = None) -> None:
         if options.seed is not None:
             recipe = dataclasses.replace(recipe, seed=options.seed)
         run = options.runs / recipe.name
-        gallery = Gallery(recipe, battery.training_faces(options.data, options.cache),
-                          of_table(options.table) if options.table
-                          else of_people(run / f'{PEOPLE}.npz'), options.runs,
-                          Store(options.cache))
+        ingredients = of_table(options.table) if options.table else of_people(run)
+        gallery = Gallery(recipe, battery.training_faces(options.data, options.cache), ingredients,
+                          options.runs, Store(options.cache))
         verified = gallery.verify()
         passed = np.flatnonzero(verified.passed)
         if not len(passed):

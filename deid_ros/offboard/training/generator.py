@@ -93,6 +93,12 @@ def people_with_identity(identities: np.ndarray, trained: np.ndarray
     return names, np.array([numbers.get(name, NOBODY) for name in identities])
 
 
+def load_people(run: Path) -> np.ndarray:
+    """Return the (P, D) float32 identities of people that a run has learned."""
+    with np.load(run / f'{PEOPLE}.npz', allow_pickle=False) as arrays:
+        return arrays['identities'].astype(np.float32)
+
+
 def train_generator(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
                     until: int | None = None) -> None:
     """Train a generator on what a network of attributes says of the faces; see `stages.train`.
