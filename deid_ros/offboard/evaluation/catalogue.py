@@ -77,6 +77,9 @@ MEASURES: dict[str, Measure] = {
     'same in the next frame': Measure('%', '↑', 'new faces of a track that are one person in '
                                       'two frames in a row'),
     'another in another run': Measure('%', '↑', 'faces that are another person in another run'),
+    'two people in a frame, originals': Measure(
+        '%', '', 'pairs of original faces in one frame that are two people to the recognition '
+        'network'),
     'outside exact': Measure('%', '↑', 'frames without any change outside of the faces'),
     'outside PSNR': Measure('dB', '↑', 'of what lies outside of the faces', False),
     'outside SSIM': Measure('', '↑', 'of what lies outside of the faces', False),

@@ -3,19 +3,23 @@
 """`evaluate tracks`: whether people keep one new face along a track, and get another in each run.
 
 A video goes through the frame path several times, each with another secret. New faces are compared
-as dlib sees them, those that the autoencoder made and that are large enough.
+as dlib sees them, those that the autoencoder made and that are large enough. Small faces seem alike
+to it, so it is also asked about the original ones: of two people in one frame, how often are they
+two to it?
 """
 
 import argparse
 import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from deid_ros.core.deidentification.alignment import BOX_MAPPINGS, crop, tight_box
 from deid_ros.core.faces import Face
+from deid_ros.core.image_codec import open_image
 from deid_ros.core.parameters import KEY, detector_names, make_pipeline, pipeline_settings
 from deid_ros.core.tracking import Tracker
 from deid_ros.offboard.bag.messages import opened
@@ -34,8 +38,15 @@ from deid_ros.offboard.recognition import SAME_PERSON
 # What the recognition network takes.
 _SIZE = 150
 
-#: By track and number of the frame: new faces, (150, 150, 3) uint8 BGR, or their descriptors.
+#: By track and number of the frame: faces, (150, 150, 3) uint8 BGR, or their descriptors.
 Sightings = dict[tuple[int, int], np.ndarray]
+
+
+class Seen(NamedTuple):
+    """New faces of a video and, in the same places, those that were there."""
+
+    new: Sightings
+    original: Sightings
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -60,21 +71,26 @@ def run(options: argparse.Namespace) -> Measured:
                           'so give 2 or more')
     values = read_parameters(options.params, options.assignments)
     store = Store(options.cache)
-    described = []
+
+
+    def described(faces: Sightings) -> Sightings:
+        return dict(zip(faces, measures.descriptors(np.stack(list(faces.values())), store),
+                        strict=True))
+
+    runs = []
     for number in range(options.runs):
         seen = sightings(options.video, {**values, KEY: f'run {number}'}, options.min_size)
-        if not seen:
+        if not seen.new:
             raise SourceError(f'no new face of {options.min_size:g} px or more in {options.video}')
-        found = measures.descriptors(np.stack(list(seen.values())), store)
-        described.append(dict(zip(seen, found, strict=True)))
-    return {options.video.name: figures(described)}
+        runs.append(described(seen.new))
+    return {options.video.name: figures(runs, described(seen.original))}
 
 
-def sightings(video: Path, values: dict[str, object], min_size: float) -> Sightings:
-    """Return the new faces of a video."""
+def sightings(video: Path, values: dict[str, object], min_size: float) -> Seen:
+    """Return the new faces of a video, and the faces that they replace."""
     pipeline, settings = make_pipeline(values), pipeline_settings(values)
     mapping, tracker = BOX_MAPPINGS[detector_names(values)[0]], Tracker()
-    result: Sightings = {}
+    result = Seen({}, {})
     with VideoFile(video) as recording:
         kind = kind_of(recording.channels[0])
         for number, item in enumerate(tqdm(recording.items(), total=recording.counts[0],
@@ -82,21 +98,25 @@ def sightings(video: Path, values: dict[str, object], min_size: float) -> Sighti
             assert isinstance(item, Message)
             fields = opened(kind, item.data, item.log_time).fields
             frame = pipeline.process(fields, settings, tracker)
+            original = open_image(fields).bgr
             for face in frame.faces:
                 if (face.method == pipeline.anonymizer.name and face.track is not None
                         and not face.held and face.box.height >= min_size):
                     box = tight_box(Face(face.box, face.score), mapping)
-                    result[face.track, number] = crop(frame.bgr, box, _SIZE)
+                    for faces, bgr in ((result.new, frame.bgr), (result.original, original)):
+                        faces[face.track, number] = crop(bgr, box, _SIZE)
     return result
 
 
-def figures(runs: Sequence[Sightings]) -> dict[str, Figure]:
+def figures(runs: Sequence[Sightings], original: Sightings) -> dict[str, Figure]:
     """Return how often the new face is the same person in the next frame, and in another run.
 
-    The latter is of all pairs of runs. Intervals are those of other tracks, as the faces of one
-    track look alike.
+    The latter is of all pairs of runs. Beside it, the share of pairs of original faces in one frame
+    that are two people to the recognition network, as they are; without it where no frame has two.
+    Intervals are those of other tracks, as the faces of one track look alike.
 
-    :param runs: (128,) descriptors by track and frame, of each run.
+    :param runs: (128,) descriptors by track and frame, of each run; `original` of what they
+        replace.
     :raises SourceError: no track has two frames in a row, or the runs have no face in common.
     """
     steps = [(track, _distance(face, run[track, frame + 1]) <= SAME_PERSON)
@@ -105,8 +125,14 @@ def figures(runs: Sequence[Sightings]) -> dict[str, Figure]:
               for one, other in itertools.combinations(runs, 2) for place in one if place in other]
     if not steps or not differ:
         raise SourceError('no face is seen in two frames in a row and in two runs')
-    return {'same in the next frame': _share_by_track(steps),
-            'another in another run': _share_by_track(differ)}
+    result = {'same in the next frame': _share_by_track(steps),
+              'another in another run': _share_by_track(differ)}
+    people = [(one[0], _distance(face, original[other]) > SAME_PERSON)
+              for one, face in original.items() for other in original
+              if one[1] == other[1] and one[0] != other[0]]
+    if people:
+        result['two people in a frame, originals'] = _share_by_track(people)
+    return result
 
 
 def _share_by_track(hits: Iterable[tuple[int, bool]]) -> Figure:
