@@ -51,10 +51,10 @@ from deid_ros.offboard.training.trainer import Stateful, epoch_seed, restore, sa
 STEPS = 50
 # Made-up people in a step whom the recognition networks see, which takes longest; how often each is
 # shown, and how many have the attributes of the same photos.
-_SUBJECTS, _LOOKS, _RIVALS = 16, 2, 2
-# What the judgements weigh beside the mean square error of repeated photos; what the critic's
-# weighs is said by the recipe.
-_ATTRIBUTES, _RECOGNITION, _LASTING = 2.0, 0.5, 0.2
+_SUBJECTS, _LOOKS, _RIVALS = 16, 2, 4
+# What the judgements weigh beside the mean square error of repeated photos. For those of the critic
+# and of recognition networks, the recipe says it.
+_ATTRIBUTES, _LASTING = 2.0, 0.2
 # The critic has to keep up.
 _CRITIC_RATE = 1e-3
 _DECAY = 0.995
@@ -135,11 +135,13 @@ class _Trainer:
     """All that learns, and what it learns from.
 
     :param identities: (P, D) of people.
+    :param gallery: (M, D) those to tell apart; None where they are made up anew in each step.
     """
 
     def __init__(self, recipe: Recipe, maker: Maker, attributes: nn.Module, photos: _Photos,
-                 identities: np.ndarray, found: list[Recognizer], device: torch.device) -> None:
-        self._device = device
+                 identities: np.ndarray, gallery: np.ndarray | None, found: list[Recognizer],
+                 device: torch.device) -> None:
+        self._device, self._gallery = device, gallery
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._identities = photos, identities
         self._emphasis = _emphasis(recipe).to(device)
@@ -173,8 +175,8 @@ class _Trainer:
         with torch.autocast(self._device.type, torch.bfloat16,
                             enabled=self._recipe.precision == 'bfloat16'):
             losses = self._losses(random)
-        weights = {'attributes': _ATTRIBUTES, 'recognition': _RECOGNITION, 'lasting': _LASTING,
-                   'critic': self._recipe.critic, 'repeating': 1.0}
+        weights = {'attributes': _ATTRIBUTES, 'recognition': self._recipe.recognition,
+                   'lasting': _LASTING, 'critic': self._recipe.critic, 'repeating': 1.0}
         self._optimizer.zero_grad()
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
         self._optimizer.step()
@@ -188,8 +190,7 @@ class _Trainer:
         sources = np.concatenate([chosen.reshape(-1), photos.any(others, random)])
         subjects = np.concatenate([np.arange(_SUBJECTS).repeat(_LOOKS),
                                    _SUBJECTS + np.arange(others)])
-        made = torch.from_numpy(candidates.made_of(self._identities, candidates.trios(
-            len(self._identities), _SUBJECTS + others, random), random)).to(self._device)
+        made = torch.from_numpy(self._made_up(_SUBJECTS, others, random)).to(self._device)
         shown, codes = photos.shown[sources], photos.codes[sources]
         alignments = photos.alignments[sources[:tracked]]
         seen_again, alignments = framing.seen_again(shown[:tracked], alignments, _SMALLEST, random)
@@ -220,6 +221,15 @@ class _Trainer:
             'critic': self._criticized(jittered(seen, random), asked, jittered(natural, random),
                                         labels),
             'repeating': functional.mse_loss(repetition.float(), originals)}
+
+    def _made_up(self, subjects: int, others: int, random: np.random.Generator) -> np.ndarray:
+        """Return (subjects + others, D) identities, of which the first are all different."""
+        if self._gallery is None:
+            return candidates.made_of(self._identities, candidates.trios(
+                len(self._identities), subjects + others, random), random)
+        chosen = [random.choice(len(self._gallery), subjects, replace=False),
+                  random.choice(len(self._gallery), others)]
+        return self._gallery[np.concatenate(chosen)]
 
     def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,
                     subjects: np.ndarray, sources: np.ndarray, random: np.random.Generator
@@ -269,17 +279,21 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
                   load_run(runs, recipe.start, 'decoder', recipe))
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     identities = load_people(runs / recipe.start)
+    gallery = candidates.of_start(runs, recipe.start).vectors if recipe.gallery else None
     if recipe.batch_size <= _SUBJECTS * _LOOKS:
         raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
                          f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')
     if len(identities) < _SUBJECTS // _RIVALS:
         raise ValueError(f'{recipe.name} needs {_SUBJECTS // _RIVALS} people with two photos or '
                          f'more, not {len(identities)}')
+    if gallery is not None and len(gallery) < _SUBJECTS:
+        raise ValueError(f'{recipe.name} needs a gallery of {_SUBJECTS} or more, not '
+                         f'{len(gallery)}')
     if recipe.faceres and data.faceres is None:
         raise ValueError(f'{recipe.name} learns from FaceRes, too; give its file by --faceres. '
                          f'To get it: {INSTALL_FACERES}')
     photos = _Photos(data, attributes, identities, device)
-    trainer = _Trainer(recipe, maker, attributes, photos, identities,
+    trainer = _Trainer(recipe, maker, attributes, photos, identities, gallery,
                        recognizers(data.faceres if recipe.faceres else None, device), device)
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):

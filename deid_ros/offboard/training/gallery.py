@@ -4,9 +4,11 @@
 
 A candidate is made of the identities of three people, each added or taken away, and pushed away
 from the mean of all, as those were with which the chain was taught. It can be made of three of a
-gallery, too: those of people are not given away, so this is how to make a gallery of one's own. It
-is shown in several poses, expressions and so on, and comes into the gallery only if, in each of
-them,
+gallery, too: those of people are not given away, so this is how to make a gallery of one's own. A
+chain that was taught to tell those of a gallery apart has these as its candidates.
+
+Each is shown in several poses, expressions and so on, and comes into the gallery only if, in each
+of them,
 
 - dlib's neural detector finds a face;
 - no person of the training data is nearer to it than strangers are to theirs (the 5 % quantile of
@@ -38,8 +40,9 @@ from deid_ros.offboard.evaluation.leak import CROWD_QUANTILE, Crowd
 from deid_ros.offboard.evaluation.store import Store
 from deid_ros.offboard.recognition import SAME_PERSON
 from deid_ros.offboard.training import candidates, framing, views
+from deid_ros.offboard.training.candidates import Identities
 from deid_ros.offboard.training.data import TrainingData
-from deid_ros.offboard.training.generator import load_people, people_with_identity
+from deid_ros.offboard.training.generator import people_with_identity
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.runs import TABLE, encode, load_run
 
@@ -73,37 +76,6 @@ class Verified(NamedTuple):
     def passed(self) -> np.ndarray:
         """Return (C,) bool: which candidates may come into the gallery."""
         return (self.is_face & self.is_stranger & self.is_no_contributor & self.is_like_nobody)
-
-
-class Ingredients(NamedTuple):
-    """What candidates are made of.
-
-    `identities`: (S, D) float32. `people`: (S, P) int, whose each of them is or is made of; see
-    `people_with_identity`.
-    """
-
-    identities: np.ndarray
-    people: np.ndarray
-
-
-def of_people(run: Path) -> Ingredients:
-    """Return the identities of people that a run has learned."""
-    identities = load_people(run)
-    return Ingredients(identities, np.arange(len(identities))[:, None])
-
-
-def of_table(path: Path) -> Ingredients:
-    """Return the identities of a gallery, as far from the mean of all as people are.
-
-    :param path: of its table, see `Gallery.table`.
-    :raises ValueError: it is the table of something else.
-    """
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {'identities', 'contributors'} <= set(arrays):
-            raise ValueError(f'{path} holds {", ".join(arrays)}; the table of a gallery has '
-                             'identities and contributors')
-        return Ingredients(arrays['identities'].astype(np.float32) / candidates.FAR,
-                           arrays['contributors'].astype(int))
 
 
 def confusions(described: np.ndarray) -> np.ndarray:
@@ -153,32 +125,41 @@ def populated_centres(latents: np.ndarray, identities: np.ndarray, least: int, s
         centres = np.delete(centres, populations.argmin(), axis=0)
 
 
+def made_for(recipe: Recipe, runs: Path, table: Path | None) -> Identities:
+    """Return the candidates for a recipe.
+
+    :param table: of a gallery to make them of; None for those that the recipe is for.
+    """
+    if recipe.gallery and table is None:
+        assert recipe.start is not None
+        return candidates.of_start(runs, recipe.start)
+    ingredients = (candidates.of_people(runs / recipe.name) if table is None
+                   else candidates.near(candidates.of_table(table)))
+    return candidates.mixed(ingredients, CANDIDATES, np.random.default_rng(recipe.seed))
+
+
 class Gallery:
     """The networks and the training faces that a gallery is made with.
 
     :param recipe: of the chain, of the stage `contrast`.
     :param faces: the training faces, (N, 96, 96, 3) with context.
-    :param ingredients: what candidates are made of.
-    :raises ValueError: there are fewer than three to make a candidate of, or they are of others
-        than the training faces.
+    :param made: the candidates.
+    :raises ValueError: they are of others than the training faces.
     """
 
-    def __init__(self, recipe: Recipe, faces: Faces, ingredients: Ingredients, runs: Path,
-                 store: Store) -> None:
+    def __init__(self, recipe: Recipe, faces: Faces, made: Identities, runs: Path, store: Store
+                 ) -> None:
         self._store, self._seed = store, recipe.seed
         self._faces = faces
-        random = np.random.default_rng(recipe.seed)
-        trios = candidates.trios(len(ingredients.identities), CANDIDATES, random)
         self._names, _ = people_with_identity(
             faces.identities, ~TrainingData(faces, {}).held_out)
-        if not ingredients.people.max() < len(self._names) <= MOST_PEOPLE:
-            raise ValueError(f'the identities are of people up to number {ingredients.people.max()}'
-                             f', of whom the training data has {len(self._names)}; it has to be '
-                             f'that which they come from, and of {MOST_PEOPLE} people at most')
+        if not made.people.max() < len(self._names) <= MOST_PEOPLE:
+            raise ValueError(f'the identities are of people up to number {made.people.max()}, of '
+                             f'whom the training data has {len(self._names)}; it has to be that '
+                             f'which they come from, and of {MOST_PEOPLE} people at most')
         self._decoder = load_run(runs, recipe.name, 'decoder', recipe)
         self._crowd = battery.crowd_of(faces, store)
-        self._contributors = ingredients.people[trios].reshape(CANDIDATES, -1)
-        self.candidates = candidates.made_of(ingredients.identities, trios, random)
+        self.candidates = made
         encoder = load_run(runs, recipe.name, 'encoder', recipe)
         photos = views.view(views.planes(faces.pixels, color=False), None, 0)
         self.latents = encode(encoder, photos, torch.device('cpu'))
@@ -192,7 +173,7 @@ class Gallery:
         """Give (looks, 1, 64, 64) faces of each of the candidates that have these numbers."""
         with torch.no_grad():
             for number in numbers:
-                yield self._decoder(torch.from_numpy(self.candidates[number] + self._looks))
+                yield self._decoder(torch.from_numpy(self.candidates.vectors[number] + self._looks))
 
     def described_in_frames(self, numbers: np.ndarray) -> np.ndarray:
         """Return (N, looks, 128) descriptors of candidates that are seen small, in frames.
@@ -209,12 +190,12 @@ class Gallery:
     def verify(self) -> Verified:
         """Look at all candidates."""
         shown = np.concatenate([views.pixels(faces)
-                                for faces in self._shown(np.arange(len(self.candidates)))])
+                                for faces in self._shown(np.arange(len(self.candidates.vectors)))])
         described = measures.descriptors(shown, self._store)
         to_people = self._crowd.distances(described)
         limit = np.quantile(self._to_others(), CROWD_QUANTILE)
-        by_candidate = (len(self.candidates), _LOOKS)
-        codes = np.searchsorted(self._crowd.people, self._names)[self._contributors]
+        by_candidate = (len(self.candidates.vectors), _LOOKS)
+        codes = np.searchsorted(self._crowd.people, self._names)[self.candidates.people]
         own = np.take_along_axis(to_people, np.repeat(codes, _LOOKS, axis=0), axis=1).min(axis=1)
         is_stranger = (to_people.min(axis=1) >= limit).reshape(by_candidate).all(axis=1)
         is_no_contributor = (own > SAME_PERSON).reshape(by_candidate).all(axis=1)
@@ -242,8 +223,8 @@ class Gallery:
         `identities`: (M, D). `contributors`: (M, P) numbers of the people each is made of, see
         `people_with_identity`. `centres_K`: see `populated_centres`.
         """
-        return {'identities': self.candidates[chosen],
-                'contributors': self._contributors[chosen].astype(np.float32),
+        return {'identities': self.candidates.vectors[chosen],
+                'contributors': self.candidates.people[chosen].astype(np.float32),
                 **{f'centres_{level}': populated_centres(self.latents, self._faces.identities,
                                                          level, self._seed)
                    for level in tqdm(LEVELS, desc='k-anonymity', unit='level')}}
@@ -297,7 +278,7 @@ def main(arguments: list[str] | None = None) -> None:
                          help='tar or folder that it was trained on')
     command.add_argument('--table', type=Path, metavar='TABLE.npz',
                          help='of a gallery, to make candidates of; by default, people of the run '
-                         'are taken')
+                         'are taken, or the gallery that the recipe is for')
     command.add_argument('--seed', type=int,
                          help="draws the candidates (default: the recipe's)")
     command.add_argument('--runs', type=Path, default=Path('runs'))
@@ -312,14 +293,14 @@ def main(arguments: list[str] | None = None) -> None:
         if options.seed is not None:
             recipe = dataclasses.replace(recipe, seed=options.seed)
         run = options.runs / recipe.name
-        ingredients = of_table(options.table) if options.table else of_people(run)
-        gallery = Gallery(recipe, battery.training_faces(options.data, options.cache), ingredients,
-                          options.runs, Store(options.cache))
+        gallery = Gallery(recipe, battery.training_faces(options.data, options.cache),
+                          made_for(recipe, options.runs, options.table), options.runs,
+                          Store(options.cache))
         verified = gallery.verify()
         passed = np.flatnonzero(verified.passed)
         if not len(passed):
-            raise ValueError(f'none of {CANDIDATES} candidates passes: the generator needs more '
-                             'epochs or other data')
+            raise ValueError(f'none of {len(verified.passed)} candidates passes: the generator '
+                             'needs more epochs or other data')
         confused = confusions(verified.described[passed])
         in_frames = confusions(gallery.described_in_frames(passed))
         kept = least_confused(confused + in_frames, options.count)

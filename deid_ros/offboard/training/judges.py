@@ -64,16 +64,26 @@ def unrecognized(described: torch.Tensor, photos: torch.Tensor, shown: Shown, ma
     """Return how much new faces tell of the people whose attributes they have.
 
     They are to be far from these, and no nearer than to people who are as like as attributes can
-    say: who is sought among those should not be found more often than by chance.
+    say: who is sought among those should not be found more often than by chance. Nor is that person
+    to be found by new faces that were made of other photos of that person for another identity.
 
     :param described: (N, D) descriptors of new faces; `photos` (N, D) of what they take after.
     """
     between = _distances(described, photos)
     own = _equal(shown.people)
-    others = shown.alike & ~own
-    nearer = (_mean(between, others) - _mean(between, own))[others.any(dim=1)]
+    other_identity = ~_equal(shown.subjects)
     return (functional.relu(margins.other - between.diagonal()).square().mean()
-            + _FINDABLE * functional.relu(nearer + _UNFOUND * margins.other).sum() / len(described))
+            + _FINDABLE * (_found(between, own, shown.alike & ~own, margins)
+                           + _found(_distances(described, described),
+                                    own & other_identity & ~_equal(shown.photos),
+                                    shown.alike & ~own & other_identity, margins)))
+
+
+def _found(between: torch.Tensor, own: torch.Tensor, others: torch.Tensor, margins: Margins
+           ) -> torch.Tensor:
+    """Return how much nearer faces are to those of their own person than to those of others."""
+    nearer = (_mean(between, others) - _mean(between, own))[own.any(dim=1) & others.any(dim=1)]
+    return functional.relu(nearer + _UNFOUND * margins.other).sum() / len(between)
 
 
 def _distances(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:

@@ -84,7 +84,10 @@ class Recipe:
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
         more natural, and lets them look more alike.
+    :ivar recognition: what the judgement of each recognition network weighs there.
     :ivar faceres: whether the network FaceRes teaches the stage contrast besides dlib's.
+    :ivar gallery: whether the people whom the stage contrast makes up are those of the gallery that
+        was built with the recipe it starts from, so that it learns to tell these apart.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
     """
 
@@ -102,7 +105,9 @@ class Recipe:
     emphasis: dict[str, float] = field(default_factory=dict)
     blur: float = 2.0
     critic: float = 0.1
+    recognition: float = 0.5
     faceres: bool = False
+    gallery: bool = False
     epochs: int = 60
     views: int = 1
     batch_size: int = 256
@@ -124,8 +129,9 @@ class Recipe:
         for key, names in (('lasting', set(self.lasting)), ('emphasis', set(self.emphasis))):
             if not names <= set(self.attributes):
                 raise ValueError(f'the key {key} names attributes that are not among attributes')
-        if self.emphasis and self.stage != 'contrast':
-            raise ValueError('the key emphasis is for contrast')
+        for key in ('emphasis', 'faceres', 'gallery'):
+            if getattr(self, key) and self.stage != 'contrast':
+                raise ValueError(f'the key {key} is for contrast')
         if self.start is not None and not self.color and self.stage != 'contrast':
             raise ValueError('the key start is for color networks and contrast')
         if self.precision not in ('bfloat16', 'float32'):

@@ -75,6 +75,23 @@ def test_new_faces_are_no_nearer_to_their_people_than_to_others_like_these():
     assert unrecognized(_described(1, 1, -1, -1), photos, _TWO, _MARGINS) == 0
 
 
+def test_new_faces_of_one_person_are_no_nearer_to_each_other_than_to_others_like_these():
+    # Two photos of each of two people who are alike, shown as two identities each.
+    four = torch.arange(4).repeat_interleave(2)
+    shown = Shown(four, torch.tensor([0, 1, 0, 1, 2, 3, 2, 3]), four // 2,
+                  torch.ones(8, 8, dtype=torch.bool))
+    photos = torch.zeros(8, 128)
+    photos[:, 1] = 5
+    linked = unrecognized(_described(1, 1, 1, 1, -1, -1, -1, -1), photos, shown, _MARGINS)
+    unlinked = unrecognized(_described(1, 1, -1, -1, 1, 1, -1, -1), photos, shown, _MARGINS)
+    # Others are 2 away, those of the same person 0.
+    assert linked - unlinked == pytest.approx(0.2 * (2 + 0.03 * 0.95), rel=1e-4)
+    # That one photo leads to the same new face with another identity is no worse.
+    of_one_photo = shown._replace(photos=torch.zeros(8, dtype=torch.long))
+    assert unrecognized(_described(1, 1, 1, 1, -1, -1, -1, -1), photos, of_one_photo, _MARGINS
+                        ) == unlinked
+
+
 def _taught(steps, made):
     """Return a critic and its errors.
 

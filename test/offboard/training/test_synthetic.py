@@ -16,7 +16,7 @@ from deid_ros.core.deidentification.weights import save_arrays  # noqa: E402
 from deid_ros.offboard.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.leak import Crowd  # noqa: E402
 from deid_ros.offboard.evaluation.store import Store  # noqa: E402
-from deid_ros.offboard.training import candidates, gallery, views  # noqa: E402
+from deid_ros.offboard.training import candidates, contrast, gallery, views  # noqa: E402
 from deid_ros.offboard.training.attributes import (  # noqa: E402
     label_targets,
     light_targets,
@@ -116,6 +116,52 @@ def test_contrast_goes_on_from_contrast(tmp_path, data, recipes):
                 assert np.array_equal(before[name], now[name]), (file, name)
 
 
+def _with_gallery(tmp_path, data, recipes, count: int = 20):
+    """Return a recipe that is for a gallery of so many, made of people."""
+    for recipe in recipes:
+        train(recipe, data, tmp_path, device=_CPU)
+    made = candidates.mixed(candidates.of_people(tmp_path / 'contrast'), count,
+                            np.random.default_rng(0))
+    save_arrays(str(tmp_path / 'contrast' / 'table.npz'), {
+        'identities': made.vectors, 'contributors': made.people.astype(np.float32)})
+    text = _CONTRAST.replace('start: generator', 'start: contrast')
+    return _recipe(tmp_path, 'told_apart', text + 'gallery: true\n'), made
+
+
+def test_contrast_learns_to_tell_a_gallery_apart(tmp_path, data, recipes, monkeypatch):
+    recipe, made = _with_gallery(tmp_path, data, recipes)
+    seen = []
+    forward = contrast.Maker.forward
+    monkeypatch.setattr(contrast.Maker, 'forward', lambda self, codes, identities: (
+        seen.append(identities.numpy()), forward(self, codes, identities))[1])
+    train(recipe, data, tmp_path, device=_CPU)
+    of_gallery = {row.tobytes() for row in made.vectors.astype(np.float16).astype(np.float32)}
+    shown, repeated = seen[0], seen[1]
+    assert {row.tobytes() for row in shown} <= of_gallery
+    assert len(np.unique(shown[:32], axis=0)) == 16  # Those whom recognition networks see.
+    assert not {row.tobytes() for row in repeated} & of_gallery
+
+
+def test_contrast_needs_the_gallery_that_it_is_for(tmp_path, data, recipes):
+    recipe, _ = _with_gallery(tmp_path, data, recipes, count=15)
+    with pytest.raises(ValueError, match='told_apart needs a gallery of 16 or more, not 15'):
+        train(recipe, data, tmp_path, device=_CPU)
+    (tmp_path / 'contrast' / 'table.npz').unlink()
+    with pytest.raises(FileNotFoundError, match='run build_gallery with the recipe contrast'):
+        train(recipe, data, tmp_path, device=_CPU)
+
+
+def test_the_candidates_of_a_recipe(tmp_path, data, recipes, monkeypatch):
+    monkeypatch.setattr(gallery, 'CANDIDATES', 6)
+    recipe, made = _with_gallery(tmp_path, data, recipes)
+    table = tmp_path / 'contrast' / 'table.npz'
+    kept = gallery.made_for(recipe, tmp_path, None)
+    assert kept.vectors == pytest.approx(made.vectors, rel=1e-2, abs=1e-3)
+    assert np.array_equal(kept.people, made.people)
+    assert gallery.made_for(recipe, tmp_path, table).people.shape == (6, 9)
+    assert gallery.made_for(recipes[-1], tmp_path, None).people.shape == (6, 3)
+
+
 def test_what_is_emphasized_reaches_the_latent_more(tmp_path, data, recipes):
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
@@ -184,18 +230,21 @@ def test_contrast_needs_large_batches(tmp_path, data, recipes):
 
 
 def test_contrast_needs_people(tmp_path, data, recipes):
-    few = TrainingData(data.faces.take(np.arange(14)), {
-        name: values[:14] for name, values in data.labels.items()})
+    # The last two faces are of somebody who is held out.
+    few = TrainingData(data.faces.take(np.arange(6, 14)), {
+        name: values[6:14] for name, values in data.labels.items()})
     for recipe in recipes[:-1]:
         train(recipe, few, tmp_path, device=_CPU)
-    with pytest.raises(ValueError, match=r'contrast needs 8 people .* not \d'):
+    with pytest.raises(ValueError, match=r'contrast needs 4 people .* not 3'):
         train(recipes[-1], few, tmp_path, device=_CPU)
 
 
 @pytest.mark.parametrize(('text', 'said'), [
     (_CONTRAST + 'emphasis: {grin: 2}\n', 'key emphasis names attributes that are not among'),
-    (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast')])
-def test_only_what_contrast_knows_is_emphasized(tmp_path, text, said):
+    (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast'),
+    (_GENERATOR + 'faceres: true\n', 'faceres is for contrast'),
+    (_GENERATOR + 'gallery: true\n', 'gallery is for contrast')])
+def test_some_keys_are_for_contrast(tmp_path, text, said):
     with pytest.raises(ValueError, match=said):
         _recipe(tmp_path, 'emphasized', text)
 
@@ -293,8 +342,8 @@ def test_a_gallery_can_be_made_of_another(tmp_path):
     table = tmp_path / 'table.npz'
     save_arrays(str(table), {'identities': candidates.FAR * identities,
                              'contributors': people.astype(np.float32)})
-    found = gallery.of_table(table)
-    assert found.identities == pytest.approx(identities, abs=1e-2)
+    found = candidates.near(candidates.of_table(table))
+    assert found.vectors == pytest.approx(identities, abs=1e-2)
     assert np.array_equal(found.people, people)
 
 
@@ -302,7 +351,16 @@ def test_a_gallery_is_not_made_of_another_kind_of_table(tmp_path):
     table = tmp_path / 'table.npz'
     save_arrays(str(table), {'centres': np.ones((2, 3), np.float32)})
     with pytest.raises(ValueError, match='holds centres; the table of a gallery has'):
-        gallery.of_table(table)
+        candidates.of_table(table)
+
+
+def test_mixed_identities_say_of_whom_they_are():
+    identities = candidates.Identities(np.eye(5, 8, dtype=np.float32),
+                                       np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]))
+    made = candidates.mixed(identities, 7, np.random.default_rng(0))
+    assert made.vectors.shape == (7, 8)
+    for vector, whose in zip(made.vectors, made.people, strict=True):
+        assert sorted(whose) == sorted(identities.people[vector.nonzero()[0]].reshape(-1))
 
 
 def test_candidates_are_equally_far_and_made_of_their_three():
@@ -327,24 +385,24 @@ def store(tmp_path_factory) -> Store:
 
 
 @pytest.fixture
-def make_gallery(tmp_path, data, store, monkeypatch):
-    """Return a function that makes a gallery of six candidates, with networks that know nothing."""
-    monkeypatch.setattr(gallery, 'CANDIDATES', 6)
+def make_gallery(tmp_path, data, store):
+    """Return a function that makes a gallery, with networks that know nothing."""
     recipe = _recipe(tmp_path, 'contrast', _CONTRAST)
     (tmp_path / 'contrast').mkdir()
     torch.manual_seed(0)
     for role, layers in recipe.networks().items():
         save_module(tmp_path / 'contrast' / f'{role}.npz', module_of(layers))
 
-    def make(ingredients: gallery.Ingredients) -> gallery.Gallery:
-        return gallery.Gallery(recipe, data.faces, ingredients, tmp_path, store)
+    def make(vectors: np.ndarray, people: np.ndarray) -> gallery.Gallery:
+        return gallery.Gallery(recipe, data.faces, candidates.Identities(vectors, people), tmp_path,
+                               store)
 
     return make
 
 
 def test_what_no_detector_takes_for_a_face_does_not_come_into_the_gallery(make_gallery):
-    identities = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
-    made = make_gallery(gallery.Ingredients(identities, np.arange(5)[:, None]))
+    identities = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
+    made = make_gallery(identities, np.arange(6)[:, None])
     verified = made.verify()
     assert verified.described.shape == (6, 8, 128)
     assert not verified.is_face.any()
@@ -355,15 +413,14 @@ def test_what_no_detector_takes_for_a_face_does_not_come_into_the_gallery(make_g
 def test_the_table_says_whose_identities_are_in_it(make_gallery):
     identities = np.eye(5, 8, dtype=np.float32)
     people = np.array([[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]])
-    table = make_gallery(gallery.Ingredients(identities, people)).table(np.array([0, 3, 5]))
-    assert table['identities'].shape == (3, 8)
-    for identity, whose in zip(table['identities'], table['contributors'], strict=True):
-        assert sorted(whose) == sorted(people[identity.nonzero()[0]].reshape(-1))
+    table = make_gallery(identities, people).table(np.array([0, 3, 4]))
+    assert np.array_equal(table['identities'], identities[[0, 3, 4]])
+    assert np.array_equal(table['contributors'], people[[0, 3, 4]])
 
 
 def test_a_gallery_needs_the_training_data_of_its_people(make_gallery):
     with pytest.raises(ValueError, match='up to number 2000, of whom the training data has'):
-        make_gallery(gallery.Ingredients(np.ones((3, 8), np.float32), np.array([[0], [1], [2000]])))
+        make_gallery(np.ones((3, 8), np.float32), np.array([[0], [1], [2000]]))
 
 
 def test_confusions_are_the_share_of_looks():
