@@ -5,6 +5,7 @@
 import argparse
 import os
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import torch
@@ -59,13 +60,17 @@ def labelled_columns(recipe: Recipe) -> tuple[str, ...]:
 def in_order(recipes: list[Recipe]) -> list[Recipe]:
     """Return recipes so that what others start from comes before them.
 
-    Color networks start from those for luminance, encoders from autoencoders, and contrast from a
-    generator or from other contrast.
+    :raises ValueError: some start from each other.
     """
-    contrasts = {recipe.name for recipe in recipes if recipe.stage == 'contrast'}
-    return sorted(recipes, key=lambda recipe: (
-        recipe.name in contrasts, recipe.start in contrasts,
-        recipe.stage in ('encoder', 'generator'), recipe.start is not None))
+    by_name = {recipe.name: recipe for recipe in recipes}
+    graph = TopologicalSorter({
+        recipe.name: {name for name in by_name if name in (recipe.base, recipe.start)}
+        for recipe in recipes})
+    try:
+        return [by_name[name] for name in graph.static_order()]
+    except CycleError as error:
+        raise ValueError(f'the recipes {", ".join(error.args[1][1:])} start from each other'
+                         ) from error
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -127,6 +127,14 @@ def test_what_others_start_from_is_trained_before_them():
             trained.add(recipe.name)
 
 
+def test_recipes_cannot_start_from_each_other(tmp_path):
+    text = 'stage: contrast\nstart: {}\nattributes: [smile]\nlasting: [smile]\n'
+    recipes = [_recipe(tmp_path, name, text.format(start))
+               for name, start in (('one', 'two'), ('two', 'one'))]
+    with pytest.raises(ValueError, match='one.* start from each other'):
+        in_order(recipes)
+
+
 def test_a_start_is_for_color(tmp_path):
     with pytest.raises(ValueError, match='start is for color networks and contrast'):
         _recipe(tmp_path, 'gray', 'stage: deblurrer\nstart: other\n')
