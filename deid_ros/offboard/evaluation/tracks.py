@@ -72,7 +72,6 @@ def run(options: argparse.Namespace) -> Measured:
     values = read_parameters(options.params, options.assignments)
     store = Store(options.cache)
 
-
     def described(faces: Sightings) -> Sightings:
         return dict(zip(faces, measures.descriptors(np.stack(list(faces.values())), store),
                         strict=True))
