@@ -146,10 +146,8 @@ def _privacy(originals: Originals, described: np.ndarray,
     if len(originals.one_each) > 1:
         figures['ANON'] = anonymity.anon(described[originals.one_each])
     if originals.people_known and (np.unique(people, return_counts=True)[1] > 1).sum() > 1:
-        gallery, probes = reidentification.split(people)
         for prefix, known in (('re-id', originals.described), ('parrot', described)):
-            figures |= reidentification.reidentification(
-                known[gallery], people[gallery], described[probes], people[probes], prefix)
+            figures |= reidentification.reidentification(known, described, people, prefix)
     if originals.crowd is not None:
         to_people = originals.crowd.distances(described)
         if contributors is not None:

@@ -4,18 +4,24 @@
 
 Gallery and probes are different images of the same people. The plain attacker's gallery holds
 originals. The *parrot* has the same tool: its gallery was de-identified, too.
+
+Who is found by chance depends on which images are in the gallery, so it is drawn several times.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
 from deid_ros.offboard.evaluation.anonymity import distances
-from deid_ros.offboard.evaluation.figures import SEED, Figure, ratio
+from deid_ros.offboard.evaluation.figures import Figure, ratio
 
 #: False accept rates at which verification is measured.
 FALSE_ACCEPT_RATES = (1e-2, 1e-3)
+#: How often images are split into gallery and probes.
+SPLITS = 20
 
 
-def split(identities: np.ndarray, seed: int = SEED) -> tuple[np.ndarray, np.ndarray]:
+def split(identities: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of gallery and probes: half of each person's images, at random, each.
 
     People of whom there is one image are left out, as nobody could find them.
@@ -36,43 +42,55 @@ def split(identities: np.ndarray, seed: int = SEED) -> tuple[np.ndarray, np.ndar
     return np.sort(gallery), np.sort(probes)
 
 
-def reidentification(gallery: np.ndarray, gallery_people: np.ndarray, probes: np.ndarray,
-                     probe_people: np.ndarray, prefix: str = 're-id') -> dict[str, Figure]:
-    """Return how well probes are identified and verified, in percent.
+def attempts(apart: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
+    """Return hits and trials of each probe, (N, 2), by measure.
 
     `rank-1`: the nearest image of the gallery is of the probe's own person; `rank-1 by chance`:
     an image drawn at random is. `TAR at FAR f`: pairs of the same person that are nearer than the
     distance that lets a share f of the pairs of different people pass; f by chance. It is left out
-    where there are fewer than 1/f such pairs. The bootstrap draws people, as images of one person
-    are alike.
+    where there are fewer than 1/f such pairs.
 
-    :param gallery: (G, 128) descriptors; `gallery_people` (G,) names.
-    :param probes: (N, 128) descriptors; `probe_people` (N,) names, all of them in the gallery.
-    :param prefix: of the names of the measures.
-    :raises ValueError: a probe's person is not in the gallery.
+    :param apart: (N, G) distances between probes and gallery.
+    :param same: (N, G) bool, whether they are of one person.
     """
-    strangers = set(probe_people) - set(gallery_people)
-    if strangers:
-        raise ValueError(f'{len(strangers)} people of the probes are not in the gallery')
-    apart = distances(probes, gallery)
-    same = probe_people[:, None] == gallery_people[None, :]
-    hits = gallery_people[apart.argmin(axis=1)] == probe_people
-    codes = np.unique(probe_people, return_inverse=True)[1]
-
-    def over_people(values: np.ndarray, trials: np.ndarray) -> Figure:
-        totals = [np.bincount(codes, part) for part in (100.0 * values, trials)]
-        figure = ratio(totals[0], totals[1], '%')
-        return Figure(figure.value, figure.low, figure.high, len(probes), '%')
-
-    ones = np.ones(len(probes))
-    figures = {f'{prefix} rank-1': over_people(hits, ones),
-               f'{prefix} rank-1 by chance': over_people(same.mean(axis=1), ones)}
-    impostors = np.sort(apart[~same])
+    ones = np.ones(len(apart))
+    nearest = np.take_along_axis(same, apart.argmin(axis=1)[:, None], axis=1)[:, 0]
+    result = {'rank-1': np.stack([nearest, ones], axis=1),
+              'rank-1 by chance': np.stack([same.mean(axis=1), ones], axis=1)}
+    impostors = apart[~same]
     for rate in FALSE_ACCEPT_RATES:
-        if rate * len(impostors) < 1:
+        number = int(rate * len(impostors))
+        if number < 1:
             continue  # too few pairs of different people to tell
         # The largest distance at which no more than that share of impostors is strictly nearer.
-        limit = impostors[int(rate * len(impostors))]
-        accepted = ((apart < limit) & same).sum(axis=1)
-        figures[f'{prefix} TAR at FAR {rate:g}'] = over_people(accepted, same.sum(axis=1))
+        limit = np.partition(impostors, number)[number]
+        result[f'TAR at FAR {rate:g}'] = np.stack(
+            [((apart < limit) & same).sum(axis=1), same.sum(axis=1)], axis=1)
+    return result
+
+
+def reidentification(known: np.ndarray, described: np.ndarray, people: np.ndarray,
+                     prefix: str = 're-id') -> dict[str, Figure]:
+    """Return how well people are identified and verified, in percent; see `attempts`.
+
+    The bootstrap draws people, as images of one person are alike.
+
+    :param known: (N, D) descriptors of images as the attacker has them, when in the gallery.
+    :param described: (N, D) of the same images, as they are when they are probes.
+    :param people: (N,) who is in each of them.
+    :param prefix: of the names of the measures.
+    :raises ValueError: fewer than two people have two images.
+    """
+    names, whose = np.unique(people, return_inverse=True)
+    totals: dict[str, np.ndarray] = {}
+    for seed in range(SPLITS):
+        gallery, probes = split(people, seed)
+        same = whose[probes][:, None] == whose[gallery][None, :]
+        for name, counts in attempts(distances(described[probes], known[gallery]), same).items():
+            total = totals.setdefault(name, np.zeros((len(names), 2)))
+            np.add.at(total, whose[probes], counts)
+    figures = {}
+    for name, total in totals.items():
+        hits, trials = total[total[:, 1] > 0].T  # Nobody looks for those with one image.
+        figures[f'{prefix} {name}'] = replace(ratio(100 * hits, trials, '%'), count=len(probes))
     return figures

@@ -17,7 +17,7 @@ from deid_ros.core.resources import require
 from deid_ros.offboard.evaluation import measures
 from deid_ros.offboard.evaluation.anonymity import distances
 from deid_ros.offboard.evaluation.figures import Figure, pair_share, share
-from deid_ros.offboard.evaluation.reidentification import reidentification, split
+from deid_ros.offboard.evaluation.reidentification import reidentification
 from deid_ros.offboard.similarity import aligned
 
 #: What a network's pixels may range over.
@@ -104,7 +104,6 @@ def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndar
     :param people: (N,) whose face each is.
     :raises ValueError: too few people with two images, or too few pairs.
     """
-    gallery, probes = split(people)
     first, second = np.triu_indices(len(people), 1)
     same = people[first] == people[second]
     if (~same).sum() * FALSE_ACCEPT_RATE < 1:
@@ -118,5 +117,4 @@ def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndar
         f'{PREFIX} DEID': share(np.linalg.norm(originals - described, axis=1) > limit),
         f'{PREFIX} DIV': pair_share(
             np.linalg.norm(described[one] - described[other], axis=1) > limit, one, other),
-        **reidentification(originals[gallery], people[gallery], described[probes], people[probes],
-                           f'{PREFIX} re-id')}
+        **reidentification(originals, described, people, f'{PREFIX} re-id')}
