@@ -59,7 +59,7 @@ results: $(VENV)/installed-evaluate
 models: $(VENV)/installed-train runs/hues
 	$(VENV)/bin/train $(filter-out $(LAST), $(RECIPES)) --data $(DATA) --labels $(LABELS) \
 		--hues runs/hues --runs runs $(ARGS)
-	$(VENV)/bin/build_gallery config/training/contrast_faceres.yaml --data $(DATA) --runs runs
+	$(VENV)/bin/build_gallery config/training/contrast_faceres.yaml --data $(DATA) --runs runs --count 160
 	$(VENV)/bin/train $(LAST) --data $(DATA) --runs runs $(ARGS)
 	$(VENV)/bin/build_gallery $(LAST) --data $(DATA) --runs runs
 	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \

@@ -37,7 +37,6 @@ from deid_ros.offboard.training.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.generator import (
     NOBODY,
     PEOPLE,
-    load_people,
     people_with_identity,
 )
 from deid_ros.offboard.training.judges import Critic, Shown, critic_error, jittered, unnatural
@@ -134,16 +133,16 @@ class _Photos:
 class _Trainer:
     """All that learns, and what it learns from.
 
-    :param identities: (P, D) of people.
+    :param people: their identities.
     :param gallery: (M, D) those to tell apart; None where they are made up anew in each step.
     """
 
     def __init__(self, recipe: Recipe, maker: Maker, attributes: nn.Module, photos: _Photos,
-                 identities: np.ndarray, gallery: np.ndarray | None, found: list[Recognizer],
-                 device: torch.device) -> None:
+                 people: candidates.Identities, gallery: np.ndarray | None,
+                 found: list[Recognizer], device: torch.device) -> None:
         self._device, self._gallery = device, gallery
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
-        self._photos, self._identities = photos, identities
+        self._photos, self._people = photos, people
         self._emphasis = _emphasis(recipe).to(device)
         self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
         has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
@@ -225,8 +224,7 @@ class _Trainer:
     def _made_up(self, subjects: int, others: int, random: np.random.Generator) -> np.ndarray:
         """Return (subjects + others, D) identities, of which the first are all different."""
         if self._gallery is None:
-            return candidates.made_of(self._identities, candidates.trios(
-                len(self._identities), subjects + others, random), random)
+            return candidates.mixed(self._people, subjects + others, random).vectors
         chosen = [random.choice(len(self._gallery), subjects, replace=False),
                   random.choice(len(self._gallery), others)]
         return self._gallery[np.concatenate(chosen)]
@@ -278,22 +276,22 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     maker = Maker(nn.Sequential(*encoder[-_TAIL:].children()),
                   load_run(runs, recipe.start, 'decoder', recipe))
     maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    identities = load_people(runs / recipe.start)
+    people = candidates.of_people(runs / recipe.start)
     gallery = candidates.of_start(runs, recipe.start).vectors if recipe.gallery else None
     if recipe.batch_size <= _SUBJECTS * _LOOKS:
         raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
                          f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')
-    if len(identities) < _SUBJECTS // _RIVALS:
+    if len(people.vectors) < _SUBJECTS // _RIVALS:
         raise ValueError(f'{recipe.name} needs {_SUBJECTS // _RIVALS} people with two photos or '
-                         f'more, not {len(identities)}')
+                         f'more, not {len(people.vectors)}')
     if gallery is not None and len(gallery) < _SUBJECTS:
         raise ValueError(f'{recipe.name} needs a gallery of {_SUBJECTS} or more, not '
                          f'{len(gallery)}')
     if recipe.faceres and data.faceres is None:
         raise ValueError(f'{recipe.name} learns from FaceRes, too; give its file by --faceres. '
                          f'To get it: {INSTALL_FACERES}')
-    photos = _Photos(data, attributes, identities, device)
-    trainer = _Trainer(recipe, maker, attributes, photos, identities, gallery,
+    photos = _Photos(data, attributes, people.vectors, device)
+    trainer = _Trainer(recipe, maker, attributes, photos, people, gallery,
                        recognizers(data.faceres if recipe.faceres else None, device), device)
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):
@@ -306,7 +304,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
         made = trainer.averaged.module
         assert isinstance(made, Maker)
         emphasize(made.tail, recipe)
-        save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': identities})
+        save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': people.vectors})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))
         save_module(run / 'decoder.npz', made.decoder)

@@ -4,8 +4,11 @@
 
 A candidate is made of the identities of three people, each added or taken away, and pushed away
 from the mean of all, as those were with which the chain was taught. It can be made of three of a
-gallery, too: those of people are not given away, so this is how to make a gallery of one's own. A
-chain that was taught to tell those of a gallery apart has these as its candidates.
+gallery, too: a chain that was taught to tell those of a gallery apart tells apart what is mixed of
+them as well. And as those of people are not given away, this is how to make a gallery of one's own.
+
+The more there are, the fewer people share one. Among many who do, those who look alike are nearest
+to each other, so that new faces of one person are found by her other ones.
 
 Each is shown in several poses, expressions and so on, and comes into the gallery only if, in each
 of them,
@@ -128,13 +131,15 @@ def populated_centres(latents: np.ndarray, identities: np.ndarray, least: int, s
 def made_for(recipe: Recipe, runs: Path, table: Path | None) -> Identities:
     """Return the candidates for a recipe.
 
-    :param table: of a gallery to make them of; None for those that the recipe is for.
+    :param table: of a gallery to make them of; None for that which the recipe is for, or people.
     """
-    if recipe.gallery and table is None:
+    if table is not None:
+        ingredients = candidates.near(candidates.of_table(table))
+    elif recipe.gallery:
         assert recipe.start is not None
-        return candidates.of_start(runs, recipe.start)
-    ingredients = (candidates.of_people(runs / recipe.name) if table is None
-                   else candidates.near(candidates.of_table(table)))
+        ingredients = candidates.near(candidates.of_start(runs, recipe.start))
+    else:
+        ingredients = candidates.of_people(runs / recipe.name)
     return candidates.mixed(ingredients, CANDIDATES, np.random.default_rng(recipe.seed))
 
 
@@ -282,8 +287,8 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument('--seed', type=int,
                          help="draws the candidates (default: the recipe's)")
     command.add_argument('--runs', type=Path, default=Path('runs'))
-    command.add_argument('--count', type=int, default=160,
-                         help='identities at most (default: 160)')
+    command.add_argument('--count', type=int, default=320,
+                         help='identities at most (default: 320)')
     command.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros')
     options = command.parse_args(arguments)
     try:
