@@ -136,7 +136,7 @@ PARAMETERS = (
         'How faces are made unrecognizable: by a new identity (autoencoder), or by hiding them.',
         True, choices=METHODS),
     ParameterSpec(
-        'deid.shift_mode', 'cluster',
+        'deid.shift_mode', 'synthetic',
         'How the autoencoder changes an identity; one of the modes in models/models.json.', True),
     ParameterSpec(
         'deid.shift_apply', AUTO,

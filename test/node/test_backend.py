@@ -37,7 +37,7 @@ def test_node_says_what_it_waits_for(make_rig, monkeypatch):
     said = []
     monkeypatch.setattr(rig.node._core_log, '_logger', _Logger(said))
     rig.activate()
-    assert said[0].startswith('please wait: the TensorRT engine for cluster/runtime, fp16')
+    assert said[0].startswith('please wait: the TensorRT engine for synthetic/runtime, fp16')
     assert any(line.startswith('done after') for line in said)
 
 

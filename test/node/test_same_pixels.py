@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The node and `anonymize_bag` give the same pixels for the same frames, with all defaults."""
+"""The node and `anonymize_bag` give the same pixels for the same frames, with all defaults but a key."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def frames() -> list[np.ndarray]:
 
 def test_the_same_frames_become_the_same_pixels(ros: None, tmp_path: Path) -> None:
     pictures = frames()
-    rig = Rig({'image_topics': [TOPIC]})
+    rig = Rig({'image_topics': [TOPIC], 'deid.key': 'same'})
     try:
         rig.activate()
         safe = rig.peer.listen_to_images('/deid' + TOPIC)
@@ -47,7 +47,7 @@ def test_the_same_frames_become_the_same_pixels(ros: None, tmp_path: Path) -> No
                      maker.image(10**9 * number + 500, bgr)) for number, bgr in enumerate(pictures)]
     bag = write_rosbag2(tmp_path / 'bag', entries)
     for jobs in ('1', '2'):
-        assert main([str(bag), str(tmp_path / jobs), '--jobs', jobs]) == 0
+        assert main([str(bag), str(tmp_path / jobs), '--jobs', jobs, '-p', 'deid.key:=same']) == 0
         with AnyReader([tmp_path / jobs]) as reader:
             by_tool = [bytes(reader.deserialize(data, connection.msgtype).data)  # type: ignore
                        for connection, _, data in reader.messages()]

@@ -20,7 +20,7 @@ METHODS = (AUTOENCODER,) + tuple(sorted(SIMPLE_ANONYMIZERS))
 class ChainOptions(NamedTuple):
     """What the autoencoder chain needs to know; see `AutoencoderAnonymizer`."""
 
-    shift_mode: str = 'cluster'
+    shift_mode: str = 'synthetic'
     shift_apply: str = 'auto'
     backend: str = 'onnxruntime'
     backend_options: BackendOptions = DEFAULT_OPTIONS

@@ -105,7 +105,7 @@ class AutoencoderAnonymizer(Anonymizer):
 
     name = 'autoencoder'
 
-    def __init__(self, shift_mode: str = 'cluster', shift_apply: str = AUTO,
+    def __init__(self, shift_mode: str = 'synthetic', shift_apply: str = AUTO,
                  backend: str = 'onnxruntime', models: Optional[str] = None,
                  box_mapping: BoxMapping = TIGHT, align: bool = True,
                  backend_options: BackendOptions = DEFAULT_OPTIONS, k: int = 0,

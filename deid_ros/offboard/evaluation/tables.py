@@ -175,8 +175,8 @@ METHODS = Table('methods', 'The shipped modes and the alternatives', (
     'nothing like synthetic, beside which stands its best for DEID and DIV together. The network '
     'that tells DEID and DIV has taught the chain of synthetic, so that they flatter it; see '
     'models/README.md.'), (
-    Row('synthetic', Shipped('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
-    Row('cluster at run time (default)', Shipped('cluster', 'runtime'), _paper('5', 'K=180')),
+    Row('synthetic (default)', Shipped('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
+    Row('cluster at run time', Shipped('cluster', 'runtime'), _paper('5', 'K=180')),
     Row('cluster', Shipped('cluster'), _paper('5', 'K=180')),
     Row('attribute', Shipped('attribute'), _paper('3', 'k=20 Ethn+Mood+Mth')),
     Row('neighbour', Shipped('neighbour'), _paper('6', 'α=0.8 n=9')),
