@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The node and `anonymize_bag` give the same pixels for the same frames, with all defaults but a key."""
+"""The node and `anonymize_bag` give the same pixels for the same frames, given one key."""
 
 from pathlib import Path
 
