@@ -155,10 +155,14 @@ def test_the_candidates_of_a_recipe(tmp_path, data, recipes, monkeypatch):
     monkeypatch.setattr(gallery, 'CANDIDATES', 6)
     recipe, made = _with_gallery(tmp_path, data, recipes)
     table = tmp_path / 'contrast' / 'table.npz'
-    kept = gallery.made_for(recipe, tmp_path, None)
-    assert kept.vectors == pytest.approx(made.vectors, rel=1e-2, abs=1e-3)
-    assert np.array_equal(kept.people, made.people)
-    assert gallery.made_for(recipe, tmp_path, table).people.shape == (6, 9)
+    of_gallery, of_table = (gallery.made_for(recipe, tmp_path, each) for each in (None, table))
+    for one, other in zip(of_gallery, of_table, strict=True):
+        assert np.array_equal(one, other)
+    whose = {tuple(people) for people in made.people}
+    for vector, people in zip(*of_gallery, strict=True):
+        assert len({tuple(three) for three in people.reshape(3, 3)} & whose) == 3
+        # As far from the mean as those of which it is made.
+        assert np.linalg.norm(vector) == pytest.approx(np.linalg.norm(made.vectors[0]), rel=1e-2)
     assert gallery.made_for(recipes[-1], tmp_path, None).people.shape == (6, 3)
 
 
