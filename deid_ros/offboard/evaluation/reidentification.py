@@ -82,11 +82,12 @@ def reidentification(known: np.ndarray, described: np.ndarray, people: np.ndarra
     :raises ValueError: fewer than two people have two images.
     """
     names, whose = np.unique(people, return_inverse=True)
+    apart, same = distances(described, known), whose[:, None] == whose[None, :]
     totals: dict[str, np.ndarray] = {}
     for seed in range(SPLITS):
         gallery, probes = split(people, seed)
-        same = whose[probes][:, None] == whose[gallery][None, :]
-        for name, counts in attempts(distances(described[probes], known[gallery]), same).items():
+        pairs = np.ix_(probes, gallery)
+        for name, counts in attempts(apart[pairs], same[pairs]).items():
             total = totals.setdefault(name, np.zeros((len(names), 2)))
             np.add.at(total, whose[probes], counts)
     figures = {}
