@@ -13,6 +13,8 @@
 DISTRO ?= jazzy
 PYTHON ?= python3
 ARGS ?=
+# Test files that are run at a time.
+WORKERS ?= 2
 # Wheels of two distributions cannot share an environment.
 VENV := .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
 
@@ -46,7 +48,7 @@ test: $(VENV)/installed-test
 	$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.6- deid_ros/core deid_ros/node \
 		launch setup.py
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)

@@ -7,8 +7,13 @@ import os
 from hypothesis import HealthCheck, settings
 
 # Test runs beside each other, and whatever else this network holds, must not hear one another.
-# Child processes inherit the domain, so the nodes of one run still meet.
-os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+# Child processes inherit the domain, so the nodes of one run still meet; but the workers of
+# pytest-xdist are child processes, too, and have to part.
+if 'ROS_DOMAIN_ID' not in os.environ or 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    # Each worker has a core; threads that wait for each other in others' time take minutes.
+    os.environ['OMP_NUM_THREADS'] = '1'
 # The first is for Iron and later, the second for Humble.
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
