@@ -82,12 +82,26 @@ class Maker(nn.Module):
         return self.decoder(self.tail(codes) + identities)
 
 
-def emphasize(tail: nn.Sequential, recipe: Recipe) -> None:
-    """Let what follows the attributes take them as emphasized as the recipe says."""
+def adjust(tail: nn.Sequential, recipe: Recipe, codes: torch.Tensor) -> None:
+    """Let what follows the attributes take them as emphasized, averaged and corrected as asked for.
+
+    To be drawn to zero instead of the mean would be something that the decoder hardly knows: faces
+    fade, and are alike.
+
+    :param codes: (N, attributes) of photos, of which the means are.
+    """
     first = tail[0]
     assert isinstance(first, nn.Linear)
+    emphasis = _emphasis(recipe).to(first.weight)
+    kept, factors = torch.ones_like(emphasis), torch.ones_like(emphasis)
+    for name, share in recipe.averaged.items():
+        kept[recipe.columns(name)] = 1 - share
+    for name, factor in recipe.corrected.items():
+        factors[recipe.columns(name)] = factor
     with torch.no_grad():
-        first.weight.mul_(_emphasis(recipe).to(first.weight))
+        first.weight.mul_(emphasis * factors)
+        first.bias.add_(first.weight @ ((1 - kept) * codes.mean(dim=0).to(first.weight)))
+        first.weight.mul_(kept)
 
 
 def _emphasis(recipe: Recipe) -> torch.Tensor:
@@ -303,7 +317,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     if until is None:
         made = trainer.averaged.module
         assert isinstance(made, Maker)
-        emphasize(made.tail, recipe)
+        adjust(made.tail, recipe, photos.codes[photos.trained])
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': people.vectors})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))

@@ -22,17 +22,20 @@ from deid_ros.offboard.training.runs import TABLE
 MODES_FILE = 'modes.yaml'
 
 
-def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: str
-           ) -> dict[str, Any]:
-    """Copy one array file of a run, NAME being RECIPE/ROLE, and return its entry."""
+def _source(runs: Path, name: str) -> Path:
+    """Return the array file of a run, `name` being RECIPE/ROLE."""
+    recipe_name, role = name.split('/')
+    return runs / recipe_name / f'{role}.npz'
+
+
+def _entry(runs: Path, recipes: Path, name: str, data: str, hues: str) -> dict[str, Any]:
+    """Return the entry of such a file."""
     recipe_name, role = name.split('/')
     recipe_path = recipes / f'{recipe_name}.yaml'
     recipe = load_recipe(recipe_path)
-    source = runs / recipe_name / f'{role}.npz'
-    target = models / f'{recipe_name}_{role}.npz'
-    shutil.copyfile(source, target)
+    source = _source(runs, name)
     entry: dict[str, Any] = {
-        'file': target.name,
+        'file': f'{recipe_name}_{role}.npz',
         'sha256': hashlib.sha256(source.read_bytes()).hexdigest(),
         'recipe': recipe_path.name,
         'recipe_sha256': hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
@@ -50,6 +53,8 @@ def _entry(runs: Path, recipes: Path, name: str, models: Path, data: str, hues: 
 def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
            only: Collection[str] = ()) -> None:
     """Write the array files of all modes and `models.json`; measures in an older one are kept.
+
+    Nothing is written where one is missing.
 
     :param recipes: the folder with the recipes.
     :param models: the folder with `modes.yaml`, to which the files are written.
@@ -79,7 +84,10 @@ def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
     if missing := stay - older['files'].keys():
         raise FileNotFoundError(f'{path} has no {", ".join(sorted(missing))}, which should stay')
     files = {name: older['files'][name] if name in stay
-             else _entry(runs, recipes, name, models, data, hues) for name in sorted(names)}
+             else _entry(runs, recipes, name, data, hues) for name in sorted(names)}
+    # Not before all are known to be there: what is written in part has hashes that are not its own.
+    for name in sorted(names - stay):
+        shutil.copyfile(_source(runs, name), models / files[name]['file'])
     path.write_text(json.dumps({'modes': modes, 'measures': older['measures'], 'files': files},
                                indent=1) + '\n', encoding='utf-8')
 

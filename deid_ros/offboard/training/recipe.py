@@ -17,6 +17,7 @@ SHIFTS = ('cluster', 'attribute', 'neighbour', 'cell')
 _MAKERS = ('generator', 'contrast')
 #: How many numbers describe a face without labels: five landmarks, and how light falls on it.
 UNLABELLED = 15
+_UNLABELLED_COLUMNS = {'pose': range(10), 'light': range(10, UNLABELLED)}
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,10 @@ class Recipe:
         also to be told from how a recognition network describes the new faces.
     :ivar emphasis: by attribute, how much more of it new faces show than is seen in photos, in the
         stage contrast: above 1 for what is easily lost, below for what tells too much of who it is.
+    :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over all photos
+        when that training has ended, from 0, not at all, to 1, the same for everybody: for what
+        tells too much of who it is.
+    :ivar corrected: by the same names, a factor of how much of it new faces show from then on.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
@@ -103,6 +108,8 @@ class Recipe:
     auxiliary: tuple[str, ...] = ()
     lasting: tuple[str, ...] = ()
     emphasis: dict[str, float] = field(default_factory=dict)
+    averaged: dict[str, float] = field(default_factory=dict)
+    corrected: dict[str, float] = field(default_factory=dict)
     blur: float = 2.0
     critic: float = 0.1
     recognition: float = 0.5
@@ -126,10 +133,17 @@ class Recipe:
             raise ValueError('a generator needs the key base')
         if self.stage == 'contrast' and (self.start is None or not self.lasting):
             raise ValueError('contrast needs the keys start and lasting')
-        for key, names in (('lasting', set(self.lasting)), ('emphasis', set(self.emphasis))):
-            if not names <= set(self.attributes):
-                raise ValueError(f'the key {key} names attributes that are not among attributes')
-        for key in ('emphasis', 'faceres', 'gallery'):
+        known = {*self.attributes, *_UNLABELLED_COLUMNS}
+        for key, names, allowed in (('lasting', self.lasting, set(self.attributes)),
+                                    ('emphasis', self.emphasis, set(self.attributes)),
+                                    ('averaged', self.averaged, known),
+                                    ('corrected', self.corrected, known)):
+            if not set(names) <= allowed:
+                raise ValueError(f'the key {key} names {", ".join(sorted(set(names) - allowed))}, '
+                                 f'which is not among {", ".join(sorted(allowed))}')
+        if not all(0 <= share <= 1 for share in self.averaged.values()):
+            raise ValueError(f'the key averaged holds shares within 0 and 1, not {self.averaged}')
+        for key in ('emphasis', 'averaged', 'corrected', 'faceres', 'gallery'):
             if getattr(self, key) and self.stage != 'contrast':
                 raise ValueError(f'the key {key} is for contrast')
         if self.start is not None and not self.color and self.stage != 'contrast':
@@ -146,6 +160,12 @@ class Recipe:
     def attribute_count(self) -> int:
         """Return how many numbers an attribute network gives."""
         return UNLABELLED + len(self.attributes)
+
+    def columns(self, name: str) -> list[int]:
+        """Return which of those numbers are an attribute's, or those of `pose` or `light`."""
+        if name in _UNLABELLED_COLUMNS:
+            return list(_UNLABELLED_COLUMNS[name])
+        return [UNLABELLED + self.attributes.index(name)]
 
     def networks(self) -> dict[str, networks.Layers]:
         """Return the layers of each network that the recipe trains, by role."""

@@ -183,6 +183,29 @@ def test_what_is_emphasized_reaches_the_latent_more(tmp_path, data, recipes):
         assert not torch.allclose(other(codes), plain(codes), atol=1e-2)
 
 
+def test_what_is_averaged_is_drawn_to_its_mean_and_then_corrected(tmp_path, data, recipes):
+    for recipe in recipes:
+        train(recipe, data, tmp_path, device=_CPU)
+    text = _CONTRAST.replace('start: generator', 'start: contrast')
+    text = text.replace('epochs: 2', 'epochs: 0') + (
+        'averaged: {smile: 1, light: 0.4}\ncorrected: {light: 2, ethnicity=elf: 3}\n')
+    averaged = _recipe(tmp_path, 'averaged', text)
+    train(averaged, data, tmp_path, device=_CPU)
+    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    codes = torch.from_numpy(encode(load_run(tmp_path, 'contrast', 'encoder', recipes[-1])[:-3],
+                                    faces, _CPU))
+    mean = codes[torch.from_numpy(~data.held_out)].mean(dim=0)
+    drawn = codes.clone()
+    drawn[:, -2] = mean[-2]
+    drawn[:, 10:15] = 2 * (0.6 * codes[:, 10:15] + 0.4 * mean[10:15])
+    drawn[:, -1] *= 3
+    plain, other = (load_run(tmp_path, recipe.name, 'encoder', recipe)[-3:]
+                    for recipe in (recipes[-1], averaged))
+    with torch.no_grad():
+        assert torch.allclose(other(codes), plain(drawn), atol=1e-2)
+        assert not torch.allclose(other(codes), plain(codes), atol=1e-2)
+
+
 def test_what_is_emphasized_is_what_is_asked_for(tmp_path, data, recipes):
     for recipe in recipes[:-1]:
         train(recipe, data, tmp_path, device=_CPU)
@@ -244,8 +267,13 @@ def test_contrast_needs_people(tmp_path, data, recipes):
 
 
 @pytest.mark.parametrize(('text', 'said'), [
-    (_CONTRAST + 'emphasis: {grin: 2}\n', 'key emphasis names attributes that are not among'),
+    (_CONTRAST + 'emphasis: {grin: 2}\n', 'key emphasis names grin, which is not among .*smile'),
+    (_CONTRAST + 'averaged: {grin: 1}\n', 'key averaged names grin, .*light, pose, smile'),
+    (_CONTRAST + 'averaged: {smile: 1.5}\n', 'averaged holds shares within 0 and 1, not .*1.5'),
+    (_CONTRAST + 'corrected: {grin: 1}\n', 'key corrected names grin, .*light, pose, smile'),
     (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast'),
+    (_GENERATOR + 'averaged: {light: 1}\n', 'averaged is for contrast'),
+    (_GENERATOR + 'corrected: {light: 1}\n', 'corrected is for contrast'),
     (_GENERATOR + 'faceres: true\n', 'faceres is for contrast'),
     (_GENERATOR + 'gallery: true\n', 'gallery is for contrast')])
 def test_some_keys_are_for_contrast(tmp_path, text, said):
@@ -256,7 +284,7 @@ def test_some_keys_are_for_contrast(tmp_path, text, said):
 @pytest.mark.parametrize(('line', 'said'), [
     ('start: generator\n', 'contrast needs the keys start and lasting'),
     ('lasting: [smile]\n', 'contrast needs the keys start and lasting'),
-    ('smile, ethnicity=elf', 'lasting names attributes that are not among attributes')])
+    ('smile, ethnicity=elf', 'lasting names smile, which is not among')])
 def test_contrast_needs_a_generator_and_what_lasts(tmp_path, line, said):
     with pytest.raises(ValueError, match=said):
         _recipe(tmp_path, 'contrast', _CONTRAST.replace(line, '', 1))

@@ -225,6 +225,12 @@ def test_export_of_one_recipe_leaves_others_as_they_are(tmp_path):
     assert (tmp_path / 'shifted_encoder.npz').read_bytes() == b'second'
     with pytest.raises(ValueError, match='no mode uses shift; they use plain, shifted'):
         export(tmp_path, tmp_path / 'runs', tmp_path, 'others', only=['shift'])
+    runs['plain/decoder.npz'].write_bytes(b'third')
+    runs['shifted/encoder.npz'].unlink()
+    before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    with pytest.raises(FileNotFoundError, match='encoder.npz'):
+        export(tmp_path, tmp_path / 'runs', tmp_path, 'others')
+    assert before == {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
 
 
 def test_encoder_without_its_base_is_an_error(tmp_path, data):
