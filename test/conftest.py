@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 if 'ROS_DOMAIN_ID' not in os.environ or 'PYTEST_XDIST_WORKER' in os.environ:
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
 if 'PYTEST_XDIST_WORKER' in os.environ:
-    # Each worker has a core; threads that wait for each other in others' time take minutes.
-    os.environ['OMP_NUM_THREADS'] = '1'
+    # Torch would take all cores in each worker; more threads than cores are many times slower.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 # The first is for Iron and later, the second for Humble.
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')

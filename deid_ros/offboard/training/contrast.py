@@ -92,22 +92,21 @@ def adjust(tail: nn.Sequential, recipe: Recipe, codes: torch.Tensor) -> None:
     """
     first = tail[0]
     assert isinstance(first, nn.Linear)
-    emphasis = _emphasis(recipe).to(first.weight)
-    kept, factors = torch.ones_like(emphasis), torch.ones_like(emphasis)
-    for name, share in recipe.averaged.items():
-        kept[recipe.columns(name)] = 1 - share
-    for name, factor in recipe.corrected.items():
-        factors[recipe.columns(name)] = factor
+    factors = _factors(recipe, recipe.emphasis) * _factors(recipe, recipe.corrected)
+    kept = _factors(recipe, {name: 1 - share for name, share in recipe.averaged.items()}
+                    ).to(first.weight)
     with torch.no_grad():
-        first.weight.mul_(emphasis * factors)
+        first.weight.mul_(factors.to(first.weight))
         first.bias.add_(first.weight @ ((1 - kept) * codes.mean(dim=0).to(first.weight)))
         first.weight.mul_(kept)
 
 
-def _emphasis(recipe: Recipe) -> torch.Tensor:
-    """Return (attributes,) factors."""
-    return torch.tensor([1.0] * UNLABELLED
-                        + [recipe.emphasis.get(name, 1.0) for name in recipe.attributes])
+def _factors(recipe: Recipe, by_name: dict[str, float]) -> torch.Tensor:
+    """Return (attributes,) factors, 1 where none is named; see `Recipe.columns`."""
+    factors = torch.ones(recipe.attribute_count)
+    for name, factor in by_name.items():
+        factors[recipe.columns(name)] = factor
+    return factors
 
 
 class _Photos:
@@ -157,7 +156,7 @@ class _Trainer:
         self._device, self._gallery = device, gallery
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._people = photos, people
-        self._emphasis = _emphasis(recipe).to(device)
+        self._emphasis = _factors(recipe, recipe.emphasis).to(device)
         self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
         has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
         for name, values in zip(recipe.lasting, has[photos.trained].T, strict=True):

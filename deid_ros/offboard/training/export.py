@@ -22,18 +22,12 @@ from deid_ros.offboard.training.runs import TABLE
 MODES_FILE = 'modes.yaml'
 
 
-def _source(runs: Path, name: str) -> Path:
-    """Return the array file of a run, `name` being RECIPE/ROLE."""
-    recipe_name, role = name.split('/')
-    return runs / recipe_name / f'{role}.npz'
-
-
 def _entry(runs: Path, recipes: Path, name: str, data: str, hues: str) -> dict[str, Any]:
-    """Return the entry of such a file."""
+    """Return the entry of an array file of a run, NAME being RECIPE/ROLE."""
     recipe_name, role = name.split('/')
     recipe_path = recipes / f'{recipe_name}.yaml'
     recipe = load_recipe(recipe_path)
-    source = _source(runs, name)
+    source = runs / f'{name}.npz'
     entry: dict[str, Any] = {
         'file': f'{recipe_name}_{role}.npz',
         'sha256': hashlib.sha256(source.read_bytes()).hexdigest(),
@@ -87,7 +81,7 @@ def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
              else _entry(runs, recipes, name, data, hues) for name in sorted(names)}
     # Not before all are known to be there: what is written in part has hashes that are not its own.
     for name in sorted(names - stay):
-        shutil.copyfile(_source(runs, name), models / files[name]['file'])
+        shutil.copyfile(runs / f'{name}.npz', models / files[name]['file'])
     path.write_text(json.dumps({'modes': modes, 'measures': older['measures'], 'files': files},
                                indent=1) + '\n', encoding='utf-8')
 

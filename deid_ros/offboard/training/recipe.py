@@ -81,9 +81,9 @@ class Recipe:
         also to be told from how a recognition network describes the new faces.
     :ivar emphasis: by attribute, how much more of it new faces show than is seen in photos, in the
         stage contrast: above 1 for what is easily lost, below for what tells too much of who it is.
-    :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over all photos
-        when that training has ended, from 0, not at all, to 1, the same for everybody: for what
-        tells too much of who it is.
+    :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over the photos
+        that are learned from when that training has ended, from 0, not at all, to 1, the same for
+        everybody: for what tells too much of who it is.
     :ivar corrected: by the same names, a factor of how much of it new faces show from then on.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
