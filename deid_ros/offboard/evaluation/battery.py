@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All measures of an anonymizer's new faces, against originals about which all is known once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -111,12 +111,15 @@ class Originals:
 
 
 def measure(originals: Originals, new_faces: np.ndarray,
-            contributors: Iterable[np.ndarray] | None = None) -> dict[str, Figure]:
+            contributors: Iterable[np.ndarray] | None = None,
+            with_other_keys: Sequence[np.ndarray] = ()) -> dict[str, Figure]:
     """Return every measure for which there is what it needs, by name.
 
     :param new_faces: shaped like the originals' pixels, in the same order.
     :param contributors: for each new face the training faces that its target is made of, see
         `deid_ros.offboard.evaluation.contributors`; None where there are none.
+    :param with_other_keys: more such new faces, where it depends on a secret who gets which. Whom
+        an attacker finds by them depends on it most, so re-identification is over all.
     """
     described = measures.descriptors(new_faces, originals.store)
     figures = {'FCNS': measures.fcns(measures.detected(new_faces, originals.store)),
@@ -124,12 +127,16 @@ def measure(originals: Originals, new_faces: np.ndarray,
     if len(new_faces) > 1:
         figures['DIV'] = measures.div(described)
     figures['unchanged'] = unchanged(originals.faces.pixels, new_faces)
-    figures |= _privacy(originals, described, contributors)
+    with_all_keys = [described, *(measures.descriptors(faces, originals.store)
+                                  for faces in with_other_keys)]
+    figures |= _privacy(originals, with_all_keys, contributors)
     landmarks = measures.landmarks(new_faces, originals.store)
     figures |= _utility(originals, new_faces, described, landmarks)
     if originals.recognizer is not None:
         figures |= second_opinion(originals.described_by_other,
-                                  originals.recognizer.describe(new_faces, landmarks),
+                                  [originals.recognizer.describe(faces, measures.landmarks(
+                                      faces, originals.store))
+                                   for faces in (new_faces, *with_other_keys)],
                                   originals.faces.identities)
     return figures
 
@@ -139,15 +146,17 @@ def unchanged(faces: np.ndarray, new_faces: np.ndarray) -> Figure:
     return share((faces == new_faces).reshape(len(faces), -1).all(axis=1))
 
 
-def _privacy(originals: Originals, described: np.ndarray,
+def _privacy(originals: Originals, with_all_keys: list[np.ndarray],
              contributors: Iterable[np.ndarray] | None) -> dict[str, Figure]:
     figures = {}
-    people = originals.faces.identities
+    people, described = originals.faces.identities, with_all_keys[0]
     if len(originals.one_each) > 1:
         figures['ANON'] = anonymity.anon(described[originals.one_each])
     if originals.people_known and (np.unique(people, return_counts=True)[1] > 1).sum() > 1:
-        for prefix, known in (('re-id', originals.described), ('parrot', described)):
-            figures |= reidentification.reidentification(known, described, people, prefix)
+        for prefix, attacks in (
+                ('re-id', reidentification.plain(originals.described, with_all_keys)),
+                ('parrot', reidentification.parrot(with_all_keys))):
+            figures |= reidentification.reidentification(attacks, people, prefix)
     if originals.crowd is not None:
         to_people = originals.crowd.distances(described)
         if contributors is not None:

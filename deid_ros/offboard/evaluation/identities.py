@@ -9,6 +9,13 @@ from deid_ros.core.deidentification.identities import IdentityChooser
 
 #: Figures must come out the same again; a node draws its own.
 KEY = 'evaluate'
+#: Of re-identification: it depends on the key who gets which identity, and so who is found.
+KEYS = 4
+
+
+def other_keys(key: str, count: int = KEYS) -> list[str]:
+    """Return keys that make `count` of them with the given one."""
+    return [f'{key} {number}' for number in range(2, count + 1)]
 
 
 def identities_of(faces: np.ndarray, count: int, key: str = KEY) -> np.ndarray:
@@ -21,3 +28,9 @@ def new_faces_of(faces: np.ndarray, backend: Backend, key: str = KEY) -> np.ndar
     """Return what a chain makes of faces; see `Backend.run`."""
     count = backend.identity_count
     return backend.run(faces, identities_of(faces, count, key) if count else None)
+
+
+def with_other_keys(faces: np.ndarray, backend: Backend, key: str = KEY) -> list[np.ndarray]:
+    """Return the new faces with each of the other keys; none, if the chain chooses no identity."""
+    return ([new_faces_of(faces, backend, each) for each in other_keys(key)]
+            if backend.identity_count else [])

@@ -15,7 +15,7 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.datasets import Faces, load_faces
 from deid_ros.offboard.evaluation import battery, contributors
 from deid_ros.offboard.evaluation.figures import SEED, Figure
-from deid_ros.offboard.evaluation.identities import KEY, new_faces_of
+from deid_ros.offboard.evaluation.identities import KEY, KEYS, new_faces_of, with_other_keys
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
@@ -43,7 +43,8 @@ def add_command(subparsers: Subparsers) -> None:
     parser.add_argument('--alpha', type=float, help='strength of a shift at run time')
     parser.add_argument('--key', default=KEY,
                         help='chooses the identities of the mode synthetic: who gets which is '
-                        f'chance (default: {KEY})')
+                        f'chance, so re-identification is over {KEYS} keys made of this one '
+                        f'(default: {KEY})')
     parser.add_argument('--backend', choices=BACKENDS, default='onnxruntime')
     parser.add_argument('--count', type=int, default=2000,
                         help='faces, drawn with seed 0 (default: 2000)')
@@ -90,7 +91,8 @@ def run(options: argparse.Namespace) -> Measured:
                                            reference.faces.pixels, training,
                                            options.training_labels, options.cache, options.key)
         figures = battery.measure(
-            reference, new_faces_of(reference.faces.pixels, backend, options.key), made_of)
+            reference, new_faces_of(reference.faces.pixels, backend, options.key), made_of,
+            with_other_keys(reference.faces.pixels, backend, options.key))
         measured[chains[name].name] = figures
         if options.record:
             # The key tells later whether the figures are still those of the weights beside them.

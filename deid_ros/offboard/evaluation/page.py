@@ -10,6 +10,7 @@ from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.resources import models_directory
 from deid_ros.offboard.evaluation.catalogue import MEASURES, RECALLS
 from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.evaluation.identities import KEYS
 from deid_ros.offboard.evaluation.report import NOT_MEASURED, Measured, read_csv, row
 from deid_ros.offboard.evaluation.subjects import Shipped
 from deid_ros.offboard.evaluation.tables import (
@@ -53,6 +54,7 @@ replaced by a new one. dlib's networks judge both:
 - **re-id**: the person is found by the new face in a gallery of originals. **parrot**: the same,
   where the attacker de-identified the gallery with the same tool. *rank-1*: the nearest image is
   of the right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are.
+  Both over {keys} secrets where new faces depend on one.
 - **LEAK**: the new face is a real person of the training data. *near*, *rank-1*: one that it was
   made of. *crowd*: anyone, more closely than 95 % of unseen people are to theirs, so 5 % is
   chance.
@@ -224,7 +226,7 @@ def _words(folder: Path) -> dict[str, str]:
     methods, detectors = stored(folder, METHODS.name), stored(folder, DETECTION)
     return {
         'photos': NOT_MEASURED, **_facts(folder),
-        'folder': folder.name, 'note': METHODS.note, 'names': ', '.join(NAMES),
+        'folder': folder.name, 'keys': str(KEYS), 'note': METHODS.note, 'names': ', '.join(NAMES),
         'downstream': DOWNSTREAM, 'trade_off': TRADE_OFF, 'recall': RECALL, 'figure_2': FIGURE_2,
         'chance': _percent(methods, 're-id rank-1 by chance'),
         'smile': _percent(methods, 'smile, originals'),

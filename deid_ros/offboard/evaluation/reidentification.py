@@ -5,10 +5,14 @@
 Gallery and probes are different images of the same people. The plain attacker's gallery holds
 originals. The *parrot* has the same tool: its gallery was de-identified, too.
 
-Who is found by chance depends on which images are in the gallery, so it is drawn several times.
+Who is found by chance depends on which images are in the gallery, so it is drawn several times;
+and, where a secret says which new face is whose, on that secret, so there may be several of them.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import permutations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +23,35 @@ from deid_ros.offboard.evaluation.figures import Figure, ratio
 FALSE_ACCEPT_RATES = (1e-2, 1e-3)
 #: How often images are split into gallery and probes.
 SPLITS = 20
+
+
+class Attack(NamedTuple):
+    """Descriptors of images, (N, D) each.
+
+    :ivar known: as the attacker has the images when they are in the gallery.
+    :ivar described: as they are when they are probes.
+    """
+
+    known: np.ndarray
+    described: np.ndarray
+
+
+def plain(originals: np.ndarray, described: Sequence[np.ndarray]) -> list[Attack]:
+    """Return what an attacker does who has the originals, (N, D).
+
+    :param described: K times (N, D) of the new faces, with another secret each time.
+    """
+    return [Attack(originals, each) for each in described]
+
+
+def parrot(described: Sequence[np.ndarray]) -> list[Attack]:
+    """Return what an attacker does who has the tool, too, but not the secret.
+
+    :param described: K times (N, D) of the new faces, with another secret each time. Once, where
+        no secret has a part in them.
+    """
+    return ([Attack(*each) for each in permutations(described, 2)] if len(described) > 1
+            else [Attack(described[0], described[0])])
 
 
 def split(identities: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -69,27 +102,28 @@ def attempts(apart: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
     return result
 
 
-def reidentification(known: np.ndarray, described: np.ndarray, people: np.ndarray,
-                     prefix: str = 're-id') -> dict[str, Figure]:
-    """Return how well people are identified and verified, in percent; see `attempts`.
+def reidentification(attacks: Sequence[Attack], people: np.ndarray, prefix: str = 're-id'
+                     ) -> dict[str, Figure]:
+    """Return how well people are identified and verified, in percent, over all attacks.
 
-    The bootstrap draws people, as images of one person are alike.
+    The bootstrap draws people, as images of one person are alike. See `attempts`.
 
-    :param known: (N, D) descriptors of images as the attacker has them, when in the gallery.
-    :param described: (N, D) of the same images, as they are when they are probes.
-    :param people: (N,) who is in each of them.
+    :param attacks: see `Attack`, of the same N images each.
+    :param people: (N,) who is in each image.
     :param prefix: of the names of the measures.
     :raises ValueError: fewer than two people have two images.
     """
     names, whose = np.unique(people, return_inverse=True)
-    apart, same = distances(described, known), whose[:, None] == whose[None, :]
+    same = whose[:, None] == whose[None, :]
+    splits = [split(people, seed) for seed in range(SPLITS)]
     totals: dict[str, np.ndarray] = {}
-    for seed in range(SPLITS):
-        gallery, probes = split(people, seed)
-        pairs = np.ix_(probes, gallery)
-        for name, counts in attempts(apart[pairs], same[pairs]).items():
-            total = totals.setdefault(name, np.zeros((len(names), 2)))
-            np.add.at(total, whose[probes], counts)
+    for attack in attacks:
+        apart = distances(attack.described, attack.known)
+        for gallery, probes in splits:
+            pairs = np.ix_(probes, gallery)
+            for name, counts in attempts(apart[pairs], same[pairs]).items():
+                total = totals.setdefault(name, np.zeros((len(names), 2)))
+                np.add.at(total, whose[probes], counts)
     figures = {}
     for name, total in totals.items():
         hits, trials = total[total[:, 1] > 0].T  # Nobody looks for those with one image.

@@ -181,7 +181,8 @@ def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> N
             tqdm(table.rows, desc=f'table {table.name}', unit='row'), references, made):
         made_of = (row.subject.contributors(reference.faces.pixels, bench.training, bench.workshop)
                    if table is METHODS else None)
-        figures = battery.measure(reference, new_faces, made_of)
+        figures = battery.measure(reference, new_faces, made_of, row.subject.with_other_keys(
+            reference.faces.pixels, bench.workshop) if table is METHODS else ())
         measured[row.label] = figures if table is METHODS else {
             name: figures[name] for name in table.measures if name in figures}
         write_csv(page.file_of(options.output, table.name),

@@ -6,6 +6,7 @@ dlib's network, which the other measures are by, has taught the chain of the mod
 not the strongest there is. What it no longer recognizes, another one may.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from deid_ros.core.resources import require
 from deid_ros.offboard.evaluation import measures
 from deid_ros.offboard.evaluation.anonymity import distances
 from deid_ros.offboard.evaluation.figures import Figure, pair_share, share
-from deid_ros.offboard.evaluation.reidentification import reidentification
+from deid_ros.offboard.evaluation.reidentification import plain, reidentification
 from deid_ros.offboard.similarity import aligned
 
 #: What a network's pixels may range over.
@@ -92,7 +93,7 @@ class OtherRecognizer:
         return warped.astype(np.float32) * self._scale + self._offset
 
 
-def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndarray
+def second_opinion(originals: np.ndarray, described: Sequence[np.ndarray], people: np.ndarray
                    ) -> dict[str, Figure]:
     """Return DEID, DIV and re-identification as another recognizer sees them.
 
@@ -100,7 +101,9 @@ def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndar
     pass, among the originals. `other matched` is how many pairs of one person it accepts there: a
     recognizer that accepts few has no opinion to give.
 
-    :param originals: (N, D) of the originals; `described` (N, D) of the new faces, in that order.
+    :param originals: (N, D) of the originals.
+    :param described: K times (N, D) of the new faces, in that order, with another secret each time;
+        re-identification is over all of them, the rest is of the first ones.
     :param people: (N,) whose face each is.
     :raises ValueError: too few people with two images, or too few pairs.
     """
@@ -111,10 +114,11 @@ def second_opinion(originals: np.ndarray, described: np.ndarray, people: np.ndar
                          f'people or more, not {(~same).sum()}')
     apart = distances(originals, originals)[first, second]
     limit = float(np.quantile(apart[~same], FALSE_ACCEPT_RATE))
-    one, other = measures.random_pairs(len(described))
+    new = described[0]
+    one, other = measures.random_pairs(len(new))
     return {
         f'{PREFIX} matched': pair_share(apart[same] <= limit, first[same], second[same]),
-        f'{PREFIX} DEID': share(np.linalg.norm(originals - described, axis=1) > limit),
+        f'{PREFIX} DEID': share(np.linalg.norm(originals - new, axis=1) > limit),
         f'{PREFIX} DIV': pair_share(
-            np.linalg.norm(described[one] - described[other], axis=1) > limit, one, other),
-        **reidentification(originals, described, people, f'{PREFIX} re-id')}
+            np.linalg.norm(new[one] - new[other], axis=1) > limit, one, other),
+        **reidentification(plain(originals, described), people, f'{PREFIX} re-id')}

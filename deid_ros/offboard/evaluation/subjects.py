@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from deid_ros.core.backends import make_backend
+from deid_ros.core.backends import Backend, make_backend
 from deid_ros.core.deidentification.chain import Chain, load_chain
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.resources import shared_directory
 from deid_ros.offboard.datasets import Faces
 from deid_ros.offboard.evaluation import contributors
-from deid_ros.offboard.evaluation.identities import new_faces_of
+from deid_ros.offboard.evaluation.identities import new_faces_of, with_other_keys
 from deid_ros.offboard.training.recipe import Recipe, load_recipe
 
 
@@ -50,6 +50,10 @@ class Subject(ABC):
     @abstractmethod
     def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
         """Return new faces, uint8 and shaped like `faces`."""
+
+    def with_other_keys(self, faces: np.ndarray, workshop: Workshop) -> list[np.ndarray]:
+        """Return more of them, where it depends on a key who gets which; see `battery.measure`."""
+        return []
 
     def contributors(self, faces: np.ndarray, training: Faces, workshop: Workshop
                      ) -> contributors.Contributors | None:
@@ -98,7 +102,14 @@ class Shipped(Subject):
 
     def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
         """Return what the chain gives."""
-        return new_faces_of(faces, make_backend('onnxruntime', self.chain(workshop.models)))
+        return new_faces_of(faces, self._backend(workshop))
+
+    def with_other_keys(self, faces: np.ndarray, workshop: Workshop) -> list[np.ndarray]:
+        """See `Subject.with_other_keys`."""
+        return with_other_keys(faces, self._backend(workshop))
+
+    def _backend(self, workshop: Workshop) -> Backend:
+        return make_backend('onnxruntime', self.chain(workshop.models))
 
     def contributors(self, faces: np.ndarray, training: Faces, workshop: Workshop
                      ) -> contributors.Contributors | None:

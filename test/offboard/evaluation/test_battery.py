@@ -53,6 +53,15 @@ def test_what_is_known_adds_measures(faces):
     assert 'LEAK near' not in without
 
 
+def test_people_are_looked_for_with_all_keys(faces):
+    others = [faces.pixels[[1, 0, 3, 2]]] * 3
+    figures = battery.measure(battery.Originals(faces), faces.pixels, with_other_keys=others)
+    assert figures['DEID'].value == 0, 'of the first key alone'
+    assert figures['re-id rank-1'].value == pytest.approx(100 / 4)
+    # Of twelve pairs of keys, half are of one that has swapped them and one that has not.
+    assert figures['parrot rank-1'].value == pytest.approx(100 / 2)
+
+
 def test_a_detector_that_finds_nothing_says_nothing(faces):
     blind = FakeDetector()
     assert 'detection' not in battery.measure(battery.Originals(faces, detector=blind),

@@ -8,6 +8,7 @@ from descriptors import on_a_line
 
 from deid_ros.offboard.evaluation import reidentification
 from deid_ros.offboard.evaluation.anonymity import distances
+from deid_ros.offboard.evaluation.reidentification import Attack
 
 
 def test_gallery_and_probes_are_other_images_of_the_same_people():
@@ -64,7 +65,7 @@ def test_every_split_counts():
             nearest = min(gallery, key=lambda each: abs(described[each] - described[probe]).sum())
             hits, trials = hits + (people[nearest] == people[probe]), trials + 1
     assert 0 < hits < trials
-    found = reidentification.reidentification(described, described, people, 'x')
+    found = reidentification.reidentification([Attack(described, described)], people, 'x')
     assert found['x rank-1'].value == pytest.approx(100 * hits / trials)
     assert found['x rank-1'].low < found['x rank-1'].value < found['x rank-1'].high
     assert found['x rank-1'].count == 3
@@ -75,5 +76,24 @@ def test_the_gallery_is_what_the_attacker_knows():
     described = on_a_line(0, 0, 1, 1)
     swapped = on_a_line(1, 1, 0, 0)
     for known, expected in ((described, 100), (swapped, 0)):
-        found = reidentification.reidentification(known, described, people)
+        found = reidentification.reidentification([Attack(known, described)], people)
         assert found['re-id rank-1'].value == expected
+
+
+def test_every_attack_counts():
+    people = np.array(['a', 'a', 'b', 'b'])
+    original, swapped = on_a_line(0, 0, 1, 1), on_a_line(1, 1, 0, 0)
+    # Who has the originals finds all of the first and none of the others.
+    found = reidentification.reidentification(
+        reidentification.plain(original, [original, swapped, swapped]), people)
+    assert found['re-id rank-1'].value == pytest.approx(100 / 3)
+    assert found['re-id rank-1'].count == 2, 'probes, not attempts'
+
+
+def test_a_parrot_has_other_new_faces_than_those_that_it_looks_for():
+    people = np.array(['a', 'a', 'b', 'b'])
+    original, swapped = on_a_line(0, 0, 1, 1), on_a_line(1, 1, 0, 0)
+    for described, expected in (([original], 100), ([original, swapped], 0),
+                                ([original, swapped, swapped], 100 / 3)):
+        found = reidentification.reidentification(reidentification.parrot(described), people)
+        assert found['re-id rank-1'].value == pytest.approx(expected)

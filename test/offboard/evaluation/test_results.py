@@ -44,7 +44,7 @@ def options(tmp_path, monkeypatch):
 
     monkeypatch.setattr(results, '_consult', lambda faces, store: None)
 
-    def measure(originals, new_faces, made_of):
+    def measure(originals, new_faces, made_of, with_other_keys):
         return {name: _figure(float(new_faces.mean() % 100), len(new_faces))
                 for name in ('FCNS', 'DEID', 'DIV', 'ANON', 'ATTR')}
 
@@ -81,10 +81,10 @@ def test_one_face_of_each_person_where_the_table_is_about_people(options, monkey
 def test_stopped_run_keeps_its_rows_and_goes_on(options, monkeypatch):
     measure = results.battery.measure
 
-    def stop(originals, new_faces, made_of):
+    def stop(originals, new_faces, made_of, with_other_keys):
         if new_faces.mean() == 20:
             raise ValueError('no gray 20 today')
-        return measure(originals, new_faces, made_of)
+        return measure(originals, new_faces, made_of, with_other_keys)
 
     with monkeypatch.context() as patch:
         patch.setattr(results.battery, 'measure', stop)
