@@ -5,8 +5,8 @@
 A generator that has learned to repeat its training faces blurs them, and lets people who are mixed
 of others look alike. So it goes on learning with identities that are made up as those of the
 gallery are. Some are shown with the attributes of two photos of one person, as if that person were
-tracked, and judged by recognition networks, half of them as they come and half as they are seen in
-a frame: new faces of one identity are to be one person, those of others, even with the attributes
+tracked, and judged by recognition networks, most of them as they are seen in a frame, the others as
+they come: new faces of one identity are to be one person, those of others, even with the attributes
 of the same photos, are to be others, and nobody is to be the person of the photo; gender and the
 like are to be told from them.
 
@@ -60,8 +60,9 @@ _DECAY = 0.995
 # How far the landmarks of a new face may be from those of the photo, which it is aligned by: as
 # shares of what the recognition network sees.
 _MISALIGNED = 0.02
-# Sides, in pixels, at which faces are seen in frames.
-_SMALLEST = 24
+# Sides, in pixels, at which faces are seen in frames. So the recognition networks see them but for
+# one person in so many, who is seen as the faces come.
+_SMALLEST, _AS_THEY_COME = 24, 4
 # Layers of the encoder behind the attributes.
 _TAIL = len(attribute_decoder(1, 1))
 
@@ -82,23 +83,30 @@ class Maker(nn.Module):
         return self.decoder(self.tail(codes) + identities)
 
 
-def adjust(tail: nn.Sequential, recipe: Recipe, codes: torch.Tensor) -> None:
-    """Let what follows the attributes take them as emphasized, averaged and corrected as asked for.
+class Emphasis:
+    """What new faces are to show of the attributes of photos, as the recipe says.
 
-    To be drawn to zero instead of the mean would be something that the decoder hardly knows: faces
-    fade, and are alike.
-
-    :param codes: (N, attributes) of photos, of which the means are.
+    :param codes: (N, attributes) of the photos.
     """
-    first = tail[0]
-    assert isinstance(first, nn.Linear)
-    factors = _factors(recipe, recipe.emphasis) * _factors(recipe, recipe.corrected)
-    kept = _factors(recipe, {name: 1 - share for name, share in recipe.averaged.items()}
-                    ).to(first.weight)
-    with torch.no_grad():
-        first.weight.mul_(factors.to(first.weight))
-        first.bias.add_(first.weight @ ((1 - kept) * codes.mean(dim=0).to(first.weight)))
-        first.weight.mul_(kept)
+
+    def __init__(self, recipe: Recipe, codes: torch.Tensor) -> None:
+        kept = _factors(recipe, {name: 1 - share for name, share in recipe.averaged.items()})
+        self._factors = (kept * _factors(recipe, recipe.emphasis)).to(codes)
+        self._offsets = torch.where(kept.to(codes) < 1, (1 - self._factors) * codes.mean(dim=0), 0)
+        self._corrections = _factors(recipe, recipe.corrected)
+
+    def of(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return (N, attributes) of what is seen in photos."""
+        return self._offsets + self._factors * codes
+
+    def fold(self, tail: nn.Sequential) -> None:
+        """Let what follows the attributes take them as they are seen, and correct them as well."""
+        first = tail[0]
+        assert isinstance(first, nn.Linear)
+        with torch.no_grad():
+            first.weight.mul_(self._corrections.to(first.weight))
+            first.bias.add_(first.weight @ self._offsets.to(first.weight))
+            first.weight.mul_(self._factors.to(first.weight))
 
 
 def _factors(recipe: Recipe, by_name: dict[str, float]) -> torch.Tensor:
@@ -156,7 +164,8 @@ class _Trainer:
         self._device, self._gallery = device, gallery
         self._recipe, self._maker, self._attributes = recipe, maker, attributes
         self._photos, self._people = photos, people
-        self._emphasis = _factors(recipe, recipe.emphasis).to(device)
+        self.emphasis = Emphasis(recipe, photos.codes[photos.trained])
+        self._weights = _factors(recipe, {'pose': recipe.pose}).to(device)
         self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
         has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
         for name, values in zip(recipe.lasting, has[photos.trained].T, strict=True):
@@ -209,7 +218,7 @@ class _Trainer:
         shown = torch.cat([seen_again, shown[tracked:]])
         with torch.no_grad():
             codes = torch.cat([self._attributes(seen_again).float(), codes[tracked:]])
-            codes = self._emphasis * codes
+            codes = self.emphasis.of(codes)
         faces = self._maker(codes, made[subjects]).float()
         codes = codes.clamp(-1, 1)  # More than that cannot be seen in a face.
         framed = framing.in_frame(faces, shown, photos.around[sources])
@@ -227,7 +236,7 @@ class _Trainer:
             framed[:tracked], faces[:tracked], alignments, subjects[:tracked], sources[:tracked],
             random)
         return {
-            'attributes': functional.mse_loss(found[0], codes) + functional.mse_loss(
+            'attributes': (self._weights * (found[0] - codes) ** 2).mean() + functional.mse_loss(
                 found[1][:, UNLABELLED:], asked),
             'recognition': recognition, 'lasting': lasting,
             'critic': self._criticized(jittered(seen, random), asked, jittered(natural, random),
@@ -248,9 +257,9 @@ class _Trainer:
         """Return what the teachers say of the tracked faces; see `Teacher.judge`."""
         people = torch.from_numpy(subjects // _RIVALS).to(self._device)
         small = framing.at_size(framed, int(random.integers(_SMALLEST, FACE_SIZE, endpoint=True)))
-        shown = torch.where((people % 2 == 0)[:, None, None, None], small, faces)
+        shown = torch.where((people % _AS_THEY_COME != 0)[:, None, None, None], small, faces)
         error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
-        lasting = (self._emphasis * self._photos.codes[sources]).clamp(-1, 1)[:, self._lasting]
+        lasting = self.emphasis.of(self._photos.codes[sources]).clamp(-1, 1)[:, self._lasting]
         signs = lasting > 0
         who = Shown(torch.from_numpy(subjects).to(self._device),
                     torch.from_numpy(sources).to(self._device), people,
@@ -316,7 +325,7 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     if until is None:
         made = trainer.averaged.module
         assert isinstance(made, Maker)
-        adjust(made.tail, recipe, photos.codes[photos.trained])
+        trainer.emphasis.fold(made.tail)
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': people.vectors})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))

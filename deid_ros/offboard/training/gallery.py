@@ -3,9 +3,10 @@
 """`build_gallery`: identities of people who do not exist, each one verified.
 
 A candidate is made of the identities of three people, each added or taken away, and pushed away
-from the mean of all, as those were with which the chain was taught. It can be made of three of a
-gallery, too: a chain that was taught to tell those of a gallery apart tells apart what is mixed of
-them as well. And as those of people are not given away, this is how to make a gallery of one's own.
+from the mean of all, as those were with which the chain was taught. A chain that was taught to
+tell apart those of a gallery has these as its candidates; or mixes of them, which it tells apart as
+well. And as identities of people are not given away, such mixes are how to make a gallery of one's
+own.
 
 The more there are, the fewer people share one. Among many who do, those who look alike are nearest
 to each other, so that new faces of one person are found by her other ones.
@@ -137,7 +138,10 @@ def made_for(recipe: Recipe, runs: Path, table: Path | None) -> Identities:
         ingredients = candidates.near(candidates.of_table(table))
     elif recipe.gallery:
         assert recipe.start is not None
-        ingredients = candidates.near(candidates.of_start(runs, recipe.start))
+        taught = candidates.of_start(runs, recipe.start)
+        if not recipe.remixed:
+            return taught
+        ingredients = candidates.near(taught)
     else:
         ingredients = candidates.of_people(runs / recipe.name)
     return candidates.mixed(ingredients, CANDIDATES, np.random.default_rng(recipe.seed))

@@ -79,12 +79,14 @@ class Recipe:
         see.
     :ivar lasting: those of `attributes` that stay with a person, which in the stage contrast are
         also to be told from how a recognition network describes the new faces.
-    :ivar emphasis: by attribute, how much more of it new faces show than is seen in photos, in the
-        stage contrast: above 1 for what is easily lost, below for what tells too much of who it is.
-    :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over the photos
-        that are learned from when that training has ended, from 0, not at all, to 1, the same for
-        everybody: for what tells too much of who it is.
-    :ivar corrected: by the same names, a factor of how much of it new faces show from then on.
+    :ivar emphasis: by attribute, `pose` or `light`, how much more of it new faces show than is seen
+        in photos, in the stage contrast: above 1 for what is easily lost.
+    :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over all photos
+        there, from 0, not at all, to 1, the same for everybody: for what tells too much of who it
+        is.
+    :ivar corrected: by attribute, `pose` or `light`, a factor of how much of it new faces show, on
+        top of the above, when the training has ended.
+    :ivar pose: what errors of the pose weigh there, beside those of other attributes.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
     :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
@@ -93,6 +95,7 @@ class Recipe:
     :ivar faceres: whether the network FaceRes teaches the stage contrast besides dlib's.
     :ivar gallery: whether the people whom the stage contrast makes up are those of the gallery that
         was built with the recipe it starts from, so that it learns to tell these apart.
+    :ivar remixed: whether its own gallery is then made of mixes of those, rather than of them.
     :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
     """
 
@@ -110,11 +113,13 @@ class Recipe:
     emphasis: dict[str, float] = field(default_factory=dict)
     averaged: dict[str, float] = field(default_factory=dict)
     corrected: dict[str, float] = field(default_factory=dict)
+    pose: float = 1.0
     blur: float = 2.0
     critic: float = 0.1
     recognition: float = 0.5
     faceres: bool = False
     gallery: bool = False
+    remixed: bool = False
     epochs: int = 60
     views: int = 1
     batch_size: int = 256
@@ -135,7 +140,7 @@ class Recipe:
             raise ValueError('contrast needs the keys start and lasting')
         known = {*self.attributes, *_UNLABELLED_COLUMNS}
         for key, names, allowed in (('lasting', self.lasting, set(self.attributes)),
-                                    ('emphasis', self.emphasis, set(self.attributes)),
+                                    ('emphasis', self.emphasis, known),
                                     ('averaged', self.averaged, known),
                                     ('corrected', self.corrected, known)):
             if not set(names) <= allowed:
@@ -146,6 +151,8 @@ class Recipe:
         for key in ('emphasis', 'averaged', 'corrected', 'faceres', 'gallery'):
             if getattr(self, key) and self.stage != 'contrast':
                 raise ValueError(f'the key {key} is for contrast')
+        if self.remixed and not self.gallery:
+            raise ValueError('the key remixed is for recipes with gallery')
         if self.start is not None and not self.color and self.stage != 'contrast':
             raise ValueError('the key start is for color networks and contrast')
         if self.precision not in ('bfloat16', 'float32'):

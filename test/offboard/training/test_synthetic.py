@@ -153,7 +153,10 @@ def test_contrast_needs_the_gallery_that_it_is_for(tmp_path, data, recipes):
 
 def test_the_candidates_of_a_recipe(tmp_path, data, recipes, monkeypatch):
     monkeypatch.setattr(gallery, 'CANDIDATES', 6)
-    recipe, made = _with_gallery(tmp_path, data, recipes)
+    taught, made = _with_gallery(tmp_path, data, recipes)
+    for one, other in zip(gallery.made_for(taught, tmp_path, None), made, strict=True):
+        assert one == pytest.approx(other, rel=1e-2)  # Tables hold half precision.
+    recipe = dataclasses.replace(taught, remixed=True)
     table = tmp_path / 'contrast' / 'table.npz'
     of_gallery, of_table = (gallery.made_for(recipe, tmp_path, each) for each in (None, table))
     for one, other in zip(of_gallery, of_table, strict=True):
@@ -187,9 +190,9 @@ def test_what_is_averaged_is_drawn_to_its_mean_and_then_corrected(tmp_path, data
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
     text = _CONTRAST.replace('start: generator', 'start: contrast')
-    text = text.replace('epochs: 2', 'epochs: 0') + (
-        'averaged: {smile: 1, light: 0.4}\ncorrected: {light: 2, ethnicity=elf: 3}\n')
-    averaged = _recipe(tmp_path, 'averaged', text)
+    text = text.replace('epochs: 2', 'epochs: 0')
+    averaged = _recipe(tmp_path, 'averaged', text + 'averaged: {smile: 1, light: 0.4}\n'
+                       'corrected: {light: 2, ethnicity=elf: 3}\n')
     train(averaged, data, tmp_path, device=_CPU)
     faces = views.view(views.planes(data.faces.pixels, False), None, 0)
     codes = torch.from_numpy(encode(load_run(tmp_path, 'contrast', 'encoder', recipes[-1])[:-3],
@@ -204,6 +207,19 @@ def test_what_is_averaged_is_drawn_to_its_mean_and_then_corrected(tmp_path, data
     with torch.no_grad():
         assert torch.allclose(other(codes), plain(drawn), atol=1e-2)
         assert not torch.allclose(other(codes), plain(codes), atol=1e-2)
+
+
+def test_errors_of_the_pose_weigh_what_the_recipe_says(tmp_path, data, recipes):
+    for recipe in recipes[:-1]:
+        train(recipe, data, tmp_path, device=_CPU)
+    losses = []
+    for weight in (0, 1, 2):
+        train(_recipe(tmp_path, f'pose_{weight}', _CONTRAST + f'pose: {weight}\n'), data, tmp_path,
+              device=_CPU, until=1)
+        first = (tmp_path / f'pose_{weight}' / 'curve.csv').read_text().splitlines()[:2]
+        losses.append(float(dict(zip(*(line.split(',') for line in first), strict=True))
+                            ['attributes']))
+    assert losses[0] < losses[1] < losses[2]
 
 
 def test_what_is_emphasized_is_what_is_asked_for(tmp_path, data, recipes):
@@ -271,6 +287,7 @@ def test_contrast_needs_people(tmp_path, data, recipes):
     (_CONTRAST + 'averaged: {grin: 1}\n', 'key averaged names grin, .*light, pose, smile'),
     (_CONTRAST + 'averaged: {smile: 1.5}\n', 'averaged holds shares within 0 and 1, not .*1.5'),
     (_CONTRAST + 'corrected: {grin: 1}\n', 'key corrected names grin, .*light, pose, smile'),
+    (_CONTRAST + 'remixed: true\n', 'remixed is for recipes with gallery'),
     (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast'),
     (_GENERATOR + 'averaged: {light: 1}\n', 'averaged is for contrast'),
     (_GENERATOR + 'corrected: {light: 1}\n', 'corrected is for contrast'),
