@@ -34,8 +34,8 @@ TABLE ?=
 COLOR_DATA ?= $(TEST_DATA)
 LENDERS = 40
 RECIPES = $(wildcard config/training/*.yaml)
-# Learns to tell apart those of a gallery, which has to be built before.
-LAST = config/training/synthetic.yaml
+# Learn to tell apart those of a gallery, which has to be built before.
+LAST = config/training/contrast_gallery.yaml config/training/synthetic.yaml
 
 .PHONY: demo test test-graph results models clean
 .DELETE_ON_ERROR:
@@ -62,8 +62,10 @@ models: $(VENV)/installed-train runs/hues
 	$(VENV)/bin/train $(filter-out $(LAST), $(RECIPES)) --data $(DATA) --labels $(LABELS) \
 		--hues runs/hues --runs runs $(ARGS)
 	$(VENV)/bin/build_gallery config/training/contrast_faceres.yaml --data $(DATA) --runs runs --count 160
-	$(VENV)/bin/train $(LAST) --data $(DATA) --runs runs $(ARGS)
-	$(VENV)/bin/build_gallery $(LAST) --data $(DATA) --runs runs
+	set -e; for recipe in $(LAST); do \
+		$(VENV)/bin/train $$recipe --data $(DATA) --runs runs $(ARGS); \
+		$(VENV)/bin/build_gallery $$recipe --data $(DATA) --runs runs; \
+	done
 	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \
 		--data '$(notdir $(DATA))' --hues '$(LENDERS) people of $(notdir $(COLOR_DATA))'
 
