@@ -59,9 +59,10 @@ def add_command(subparsers: Subparsers) -> None:
                         metavar='NAME:=VALUE', help='a parameter, as deid.shift_mode:=cluster')
     parser.add_argument('--min-size', type=float, default=32,
                         help='height in pixels from which faces are compared (default: 32)')
-    parser.add_argument('--runs', type=int, default=6,
+    parser.add_argument('--runs', type=int, default=16,
                         help='how often the video is anonymized, at least twice: which identities '
-                        'meet which people is chance (default: 6)')
+                        'meet which people is chance, and a few runs may be off by some percent '
+                        '(default: 16)')
 
 
 def run(options: argparse.Namespace) -> Measured:
