@@ -134,9 +134,9 @@ def measure(originals: Originals, new_faces: np.ndarray,
     figures |= _utility(originals, new_faces, described, landmarks)
     if originals.recognizer is not None:
         figures |= second_opinion(originals.described_by_other,
-                                  [originals.recognizer.describe(faces, measures.landmarks(
-                                      faces, originals.store))
-                                   for faces in (new_faces, *with_other_keys)],
+                                  [originals.recognizer.describe(new_faces, landmarks),
+                                   *(originals.recognizer.describe(faces, measures.landmarks(
+                                       faces, originals.store)) for faces in with_other_keys)],
                                   originals.faces.identities)
     return figures
 

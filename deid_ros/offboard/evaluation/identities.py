@@ -13,11 +13,6 @@ KEY = 'evaluate'
 KEYS = 4
 
 
-def other_keys(key: str, count: int = KEYS) -> list[str]:
-    """Return keys that make `count` of them with the given one."""
-    return [f'{key} {number}' for number in range(2, count + 1)]
-
-
 def identities_of(faces: np.ndarray, count: int, key: str = KEY) -> np.ndarray:
     """Return (N,) int64: which of `count` synthetic identities each face gets."""
     chooser = IdentityChooser(count, key)
@@ -31,6 +26,9 @@ def new_faces_of(faces: np.ndarray, backend: Backend, key: str = KEY) -> np.ndar
 
 
 def with_other_keys(faces: np.ndarray, backend: Backend, key: str = KEY) -> list[np.ndarray]:
-    """Return the new faces with each of the other keys; none, if the chain chooses no identity."""
-    return ([new_faces_of(faces, backend, each) for each in other_keys(key)]
+    """Return the new faces with other keys, which make `KEYS` of them with the given one.
+
+    There are none, if the chain chooses no identity.
+    """
+    return ([new_faces_of(faces, backend, f'{key} {number}') for number in range(2, KEYS + 1)]
             if backend.identity_count else [])

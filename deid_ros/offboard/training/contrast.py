@@ -86,6 +86,9 @@ class Maker(nn.Module):
 class Emphasis:
     """What new faces are to show of the attributes of photos, as the recipe says.
 
+    What is averaged is drawn to the mean: zero would be something that the decoder hardly knows, so
+    that faces fade, and are alike.
+
     :param codes: (N, attributes) of the photos.
     """
 

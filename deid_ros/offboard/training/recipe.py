@@ -80,7 +80,8 @@ class Recipe:
     :ivar lasting: those of `attributes` that stay with a person, which in the stage contrast are
         also to be told from how a recognition network describes the new faces.
     :ivar emphasis: by attribute, `pose` or `light`, how much more of it new faces show than is seen
-        in photos, in the stage contrast: above 1 for what is easily lost.
+        in photos, in the stage contrast: above 1 for what is easily lost, below for what tells too
+        much of who it is.
     :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over all photos
         there, from 0, not at all, to 1, the same for everybody: for what tells too much of who it
         is.
