@@ -54,7 +54,7 @@ replaced by a new one. dlib's networks judge both:
 - **re-id**: the person is found by the new face in a gallery of originals. **parrot**: the same,
   where the attacker de-identified the gallery with the same tool. *rank-1*: the nearest image is
   of the right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are.
-  Both over {keys} secrets where new faces depend on one.
+  Where new faces depend on a secret, the attacker has another one; both are over {keys} of them.
 - **LEAK**: the new face is a real person of the training data. *near*, *rank-1*: one that it was
   made of. *crowd*: anyone, more closely than 95 % of unseen people are to theirs, so 5 % is
   chance.
