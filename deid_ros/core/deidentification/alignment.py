@@ -151,11 +151,13 @@ def cut(image: np.ndarray, square: Square, size: int) -> np.ndarray:
     """Return the upright face inside a square.
 
     :param image: (H, W) or (H, W, 3) uint8; beyond its edge its border is repeated.
+    :param size: side of the result in pixels; area interpolation down to it, cubic up to it.
     :return: (size, size) or (size, size, 3) uint8.
     """
-    native = max(1, int(round(square.side)))
-    upright = cv2.warpAffine(image, square._to_image(native), (native, native),
-                             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    # Large enough to leave out no pixel; a small face is interpolated once, and so stays sharp.
+    side = max(size, int(round(square.side)))
+    upright = cv2.warpAffine(image, square._to_image(side), (side, side),
+                             flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
                              borderMode=cv2.BORDER_REPLICATE)
     return _resized(upright, size)
 
@@ -164,13 +166,14 @@ def put(picture: np.ndarray, square: Square, region: Region) -> np.ndarray:
     """Return the pixels that `region` of the image gets from a picture of the square, 0 elsewhere.
 
     :param picture: (size, size) or (size, size, C) float32.
-    :return: (h, w) or (h, w, C) float32, the size of the region.
+    :return: (h, w) or (h, w, C) float32, the size of the region; cubic interpolation overshoots.
     """
-    native = max(1, int(round(square.side)))
-    to_image = square._to_image(native)
+    # Not larger than it will be, or fine detail would come out as a pattern.
+    side = min(len(picture), max(1, int(round(square.side))))
+    to_image = square._to_image(side)
     to_image[:, 2] -= (region.left, region.top)
     size = (region.right - region.left, region.bottom - region.top)
-    return cv2.warpAffine(_resized(picture, native), to_image, size, flags=cv2.INTER_LINEAR)
+    return cv2.warpAffine(_resized(picture, side), to_image, size, flags=cv2.INTER_CUBIC)
 
 
 def match_detail(face: np.ndarray, original: np.ndarray, weight: np.ndarray) -> np.ndarray:
