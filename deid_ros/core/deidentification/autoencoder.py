@@ -17,7 +17,7 @@ from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.chain import AUTO, load_chain
 from deid_ros.core.deidentification.identities import IdentityChooser
 from deid_ros.core.deidentification.networks import FACE_SIZE
-from deid_ros.core.deidentification.simple import Blur
+from deid_ros.core.deidentification.simple import Blur, blurred
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.faces import Face
 from deid_ros.core.resources import models_directory
@@ -67,15 +67,8 @@ def tone_weight() -> np.ndarray:
 
 def _lighter_outside(patch: Patch, bgr: np.ndarray, face: Face) -> Patch:
     """Return the patch with a lighter blur of the frame outside of where the face can be."""
-    original = bgr[patch.region.slices]
-    height, width = original.shape[:2]
-    # Computed at the size of the networks' faces: nothing finer is left, and large faces cost less.
-    shrink = min(1.0, FACE_SIZE / face.box.height)
-    size = max(1, int(round(width * shrink))), max(1, int(round(height * shrink)))
-    small = cv2.GaussianBlur(cv2.resize(original, size, interpolation=cv2.INTER_AREA), (0, 0),
-                             max(1.0, RING_SIGMA * face.box.height * shrink),
-                             borderType=cv2.BORDER_REPLICATE)
-    light = cv2.resize(small, (width, height)).astype(np.float32)
+    light = blurred(bgr[patch.region.slices], max(1.0, RING_SIGMA * face.box.height)
+                    ).astype(np.float32)
     box = face.extent
     x = (np.arange(patch.region.left, patch.region.right) + 0.5 - box.x) * 2 / box.width - 1
     y = (np.arange(patch.region.top, patch.region.bottom) + 0.5 - box.y) * 2 / box.height - 1
@@ -186,7 +179,7 @@ class AutoencoderAnonymizer(Anonymizer):
         if new.ndim == 3:
             return self._matched(new, original)
         old = cv2.cvtColor(original, cv2.COLOR_BGR2YCrCb)
-        result = cv2.GaussianBlur(old, (0, 0), _CHROMA_SIGMA * FACE_SIZE)
+        result = blurred(old, _CHROMA_SIGMA * FACE_SIZE)
         result[:, :, 0] = np.rint(self._matched(new, old[:, :, 0]))
         return cv2.cvtColor(result, cv2.COLOR_YCrCb2BGR).astype(np.float32)
 
@@ -196,12 +189,11 @@ class AutoencoderAnonymizer(Anonymizer):
                                     original, self._tone_weight)
 
     def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
-        region = patch.region
-        # Cubic interpolation overshoots.
-        weight = np.clip(alignment.put(self._weight, square, region), 0, 1)
-        new = alignment.put(picture, square, region)
+        # As one picture of four channels, which takes half the time.
+        laid = alignment.put(np.dstack([picture, self._weight]), square, patch.region)
+        new, weight = laid[:, :, :3], laid[:, :, 3].clip(0, 1)  # Cubic interpolation overshoots.
         below = patch.pixels.astype(np.float32)
         pixels = below + weight[:, :, None] * (new - below)
-        return Patch(region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
+        return Patch(patch.region, np.clip(np.rint(pixels), 0, 255).astype(np.uint8),
                      np.maximum(patch.alpha, weight),
                      np.clip((weight - _INVENTED) / (1 - _INVENTED), 0, 1))

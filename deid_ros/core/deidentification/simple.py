@@ -25,9 +25,8 @@ _PIXELATE_SQUARES = 6
 # In pixels: smaller ones could be what the camera's picture already shows.
 _LEAST_SQUARE = 4.0
 _MASK_GRAY = 96
-# The blur is computed on a face shrunk to this size: the result is the same, as the blur leaves
-# nothing finer, and the cost no longer grows with the kernel.
-_BLUR_SIZE = 16
+# σ of a blur in the picture, shrunk for it, that it is computed on, in pixels.
+_COARSE_SIGMA = 3.2
 
 
 class _RegionAnonymizer(Anonymizer):
@@ -64,13 +63,7 @@ class Blur(_RegionAnonymizer):
     name = 'blur'
 
     def _pixels(self, crop: np.ndarray, face_size: float) -> np.ndarray:
-        height, width = crop.shape[:2]
-        scale = min(1.0, _BLUR_SIZE / face_size)
-        small = cv2.resize(crop, _at_least_one(width * scale, height * scale),
-                           interpolation=cv2.INTER_AREA)
-        small = cv2.GaussianBlur(small, (0, 0), max(1.0, _BLUR_SIGMA * face_size * scale),
-                                 borderType=cv2.BORDER_REPLICATE)
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+        return blurred(crop, max(1.0, _BLUR_SIGMA * face_size))
 
 
 class Pixelate(_RegionAnonymizer):
@@ -93,6 +86,22 @@ class Mask(_RegionAnonymizer):
 
     def _pixels(self, crop: np.ndarray, face_size: float) -> np.ndarray:
         return np.full_like(crop, _MASK_GRAY)
+
+
+def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
+    """Return a picture with a Gaussian blur; beyond its edge its border is repeated.
+
+    It is shrunk first where the blur leaves nothing finer, so the cost does not grow with σ.
+
+    :param picture: (H, W, C) uint8.
+    :param sigma: in pixels.
+    """
+    height, width = picture.shape[:2]
+    scale = min(1.0, _COARSE_SIGMA / sigma)
+    small = cv2.resize(picture, _at_least_one(width * scale, height * scale),
+                       interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), sigma * scale, borderType=cv2.BORDER_REPLICATE)
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def _at_least_one(width: float, height: float) -> Tuple[int, int]:
