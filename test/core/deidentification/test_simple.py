@@ -15,6 +15,7 @@ from shared_data import shared_data
 
 from deid_ros.core.compositing import composite
 from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS, make_anonymizer
+from deid_ros.core.deidentification.simple import blurred
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
 from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
@@ -154,6 +155,17 @@ def test_a_face_cut_by_the_image_s_edge_looks_as_in_the_whole_image(method: str)
     # The blur and the squares differ a little: what lies outside of the image is not known.
     assert np.abs(cut.astype(int) - whole[100:, 100:]).mean() < 10
     assert not np.array_equal(cut[:20, :20], bgr[100:120, 100:120])
+
+
+@pytest.mark.parametrize('sigma', [1.0, 3.2, 5.1, 8.0, 20.0])
+def test_a_blur_computed_small_is_that_of_the_whole_picture(sigma: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (200, 260, 3), np.uint8)
+    picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    expected = cv2.GaussianBlur(picture, (0, 0), sigma)
+    # Beyond the border they do not know the same pixels.
+    inside = slice(int(3 * sigma) + 1, -int(3 * sigma) - 1)
+    difference = blurred(picture, sigma).astype(int) - expected
+    assert np.abs(difference[inside, inside]).max() <= 2
 
 
 @pytest.mark.parametrize('method', METHODS)
