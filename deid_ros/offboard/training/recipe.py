@@ -149,8 +149,10 @@ class Recipe:
                                  f'which is not among {", ".join(sorted(allowed))}')
         if not all(0 <= share <= 1 for share in self.averaged.values()):
             raise ValueError(f'the key averaged holds shares within 0 and 1, not {self.averaged}')
-        for key in ('emphasis', 'averaged', 'corrected', 'faceres', 'gallery'):
-            if getattr(self, key) and self.stage != 'contrast':
+        for key in ('emphasis', 'averaged', 'corrected', 'pose', 'critic', 'recognition', 'faceres',
+                    'gallery'):
+            # Defaults are attributes of the class, but for those that are made anew: empty ones.
+            if getattr(self, key) != getattr(Recipe, key, {}) and self.stage != 'contrast':
                 raise ValueError(f'the key {key} is for contrast')
         if self.remixed and not self.gallery:
             raise ValueError('the key remixed is for recipes with gallery')

@@ -291,6 +291,9 @@ def test_contrast_needs_people(tmp_path, data, recipes):
     (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast'),
     (_GENERATOR + 'averaged: {light: 1}\n', 'averaged is for contrast'),
     (_GENERATOR + 'corrected: {light: 1}\n', 'corrected is for contrast'),
+    (_GENERATOR + 'pose: 2\n', 'pose is for contrast'),
+    (_GENERATOR + 'critic: 0.2\n', 'critic is for contrast'),
+    (_GENERATOR + 'recognition: 0.2\n', 'recognition is for contrast'),
     (_GENERATOR + 'faceres: true\n', 'faceres is for contrast'),
     (_GENERATOR + 'gallery: true\n', 'gallery is for contrast')])
 def test_some_keys_are_for_contrast(tmp_path, text, said):
