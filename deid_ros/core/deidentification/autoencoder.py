@@ -189,7 +189,7 @@ class AutoencoderAnonymizer(Anonymizer):
                                     original, self._tone_weight)
 
     def _laid_over(self, patch: Patch, picture: np.ndarray, square: Square) -> Patch:
-        # As one picture of four channels, which takes half the time.
+        # As one picture of four channels, which is quicker than two.
         laid = alignment.put(np.dstack([picture, self._weight]), square, patch.region)
         new, weight = laid[:, :, :3], laid[:, :, 3].clip(0, 1)  # Cubic interpolation overshoots.
         below = patch.pixels.astype(np.float32)

@@ -25,7 +25,7 @@ _PIXELATE_SQUARES = 6
 # In pixels: smaller ones could be what the camera's picture already shows.
 _LEAST_SQUARE = 4.0
 _MASK_GRAY = 96
-# σ of a blur in the picture, shrunk for it, that it is computed on, in pixels.
+# σ, in pixels, of a strong blur in the shrunk picture that it is computed on.
 _COARSE_SIGMA = 3.2
 
 
