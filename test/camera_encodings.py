@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures as a camera would send them, made by OpenCV alone, not by the code under test."""
 
-from collections.abc import Callable
+
+from typing import Callable, Dict
 
 import cv2
 import numpy as np
@@ -28,7 +29,7 @@ def _mosaic(bgr: np.ndarray, filters: str) -> np.ndarray:
 
 #: Encoding name → function from (H, W, 3) uint8 BGR to the array whose bytes the message holds;
 #: the first axis is the rows.
-CAMERA_ENCODINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+CAMERA_ENCODINGS: Dict[str, Callable[[np.ndarray], np.ndarray]] = {
     'bgr8': lambda bgr: bgr,
     'rgb8': lambda bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB),
     'mono8': lambda bgr: cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY),

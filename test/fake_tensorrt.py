@@ -14,8 +14,7 @@ import importlib
 import json
 import sys
 import types
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Callable, Dict, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
 import torch
@@ -34,11 +33,11 @@ class Fakes:
     def __init__(self, version: str) -> None:
         self.version = version
         self.fault = ''
-        self.builds: list[dict[str, Any]] = []
+        self.builds: List[Dict[str, Any]] = []
         self.contexts = 0
-        self.batches: list[int] = []
-        self.calibrated: list[tuple[int, ...]] = []
-        self.modules: dict[int, Any] = {}
+        self.batches: List[int] = []
+        self.calibrated: List[Tuple[int, ...]] = []
+        self.modules: Dict[int, Any] = {}
         self.has_int8 = version == TENSORRT_10
 
     @property
@@ -54,7 +53,7 @@ class Tensor:
         self.name = name
 
     @property
-    def shape(self) -> tuple[int, ...]:
+    def shape(self) -> Tuple[int, ...]:
         return self.value.shape
 
 
@@ -63,7 +62,7 @@ class Layer:
 
     _SETTABLE = ('precision', 'reshape_dims', 'axis', 'num_elementwise_dims', 'name')
 
-    def __init__(self, compute: Callable[['Layer'], list[np.ndarray]]) -> None:
+    def __init__(self, compute: Callable[['Layer'], List[np.ndarray]]) -> None:
         object.__setattr__(self, 'compute', compute)
         object.__setattr__(self, 'types', {})
 
@@ -78,14 +77,14 @@ class Layer:
         return Tensor(self.compute(self)[index])
 
 
-def _reshaped(layer: Layer, value: np.ndarray) -> list[np.ndarray]:
+def _reshaped(layer: Layer, value: np.ndarray) -> List[np.ndarray]:
     sizes = [value.shape[index] if size == 0 else size
              for index, size in enumerate(layer.reshape_dims)]
     return [value.reshape(sizes)]
 
 
 def _gathered(layer: Layer, value: np.ndarray, indices: np.ndarray, axis: int
-              ) -> list[np.ndarray]:
+              ) -> List[np.ndarray]:
     assert indices.dtype == np.int32
     if getattr(layer, 'num_elementwise_dims', 0):
         assert axis == 1
@@ -99,10 +98,10 @@ class Network:
     def __init__(self, fakes: Fakes) -> None:
         self.fakes = fakes
         self.module: Any = None
-        self.inputs: dict[str, tuple[int, ...]] = {}
-        self.outputs: list[str] = []
+        self.inputs: Dict[str, Tuple[int, ...]] = {}
+        self.outputs: List[str] = []
 
-    def add_input(self, name: str, dtype: str, shape: tuple[int, ...]) -> Tensor:
+    def add_input(self, name: str, dtype: str, shape: Tuple[int, ...]) -> Tensor:
         assert dtype == 'float32'
         self.inputs[name] = tuple(shape)
         return Tensor(np.empty(0), name)
@@ -110,7 +109,7 @@ class Network:
     def mark_output(self, tensor: Tensor) -> None:
         self.outputs.append(tensor.name)
 
-    def add_constant(self, shape: tuple[int, ...], weights: np.ndarray) -> Layer:
+    def add_constant(self, shape: Tuple[int, ...], weights: np.ndarray) -> Layer:
         assert weights.dtype in (np.float32, np.int32)
         assert weights.flags.c_contiguous
         return Layer(lambda layer: [weights.reshape(shape)])
@@ -121,7 +120,7 @@ class Network:
     def add_gather(self, tensor: Tensor, indices: Tensor, axis: int) -> Layer:
         return Layer(lambda layer: _gathered(layer, tensor.value, indices.value, axis))
 
-    def add_concatenation(self, tensors: list[Tensor]) -> Layer:
+    def add_concatenation(self, tensors: List[Tensor]) -> Layer:
         return Layer(lambda layer: [np.concatenate([one.value for one in tensors], layer.axis)])
 
     def add_elementwise(self, one: Tensor, other: Tensor, operation: str) -> Layer:
@@ -137,7 +136,7 @@ class Network:
         assert (operation, axes) == ('min', 2)
         assert k <= 3840
 
-        def compute(layer: Layer) -> list[np.ndarray]:
+        def compute(layer: Layer) -> List[np.ndarray]:
             order = np.argsort(tensor.value, axis=1, kind='stable')[:, :k]
             return [np.take_along_axis(tensor.value, order, 1), order.astype(np.int32)]
 
@@ -149,8 +148,8 @@ class BuilderConfig:
 
     def __init__(self, fakes: Fakes) -> None:
         self._fakes = fakes
-        self.flags: set[str] = set()
-        self.profiles: list[Profile] = []
+        self.flags: Set[str] = set()
+        self.profiles: List[Profile] = []
         self.int8_calibrator: Any = None
         self.calibration_profile: Any = None
         self.workspace = 0
@@ -180,7 +179,7 @@ class Profile:
     """`IOptimizationProfile`."""
 
     def __init__(self) -> None:
-        self.shapes: dict[str, tuple[Any, Any, Any]] = {}
+        self.shapes: Dict[str, Tuple[Any, Any, Any]] = {}
 
     def set_shape(self, name: str, least: Any, best: Any, most: Any) -> None:
         self.shapes[name] = tuple(least), tuple(best), tuple(most)
@@ -235,7 +234,7 @@ class Builder:
 class Engine:
     """`ICudaEngine`."""
 
-    def __init__(self, fakes: Fakes, facts: dict[str, Any]) -> None:
+    def __init__(self, fakes: Fakes, facts: Dict[str, Any]) -> None:
         self.fakes, self.facts = fakes, facts
         self.names = [*facts['inputs'], 'result']
 
@@ -253,7 +252,7 @@ class Engine:
 class _Context:
     def __init__(self, engine: Engine) -> None:
         self.engine, self.fakes = engine, engine.fakes
-        self._shapes: dict[str, tuple[int, ...]] = {}
+        self._shapes: Dict[str, Tuple[int, ...]] = {}
 
     def _set_shape(self, name: str, shape: Any) -> bool:
         most = 1 if self.fakes.fault == 'profile of one' else self.engine.facts['most']
@@ -264,11 +263,11 @@ class _Context:
         self._shapes[name] = tuple(shape)
         return True
 
-    def _shape(self, name: str) -> tuple[int, ...]:
+    def _shape(self, name: str) -> Tuple[int, ...]:
         shape = self._shapes['faces']
         return (1, *shape[1:]) if self.fakes.fault == 'short batch' else shape
 
-    def _execute(self, addresses: dict[str, int]) -> bool:
+    def _execute(self, addresses: Dict[str, int]) -> bool:
         fault = self.fakes.fault
         if fault == 'does not start':
             return False
@@ -292,7 +291,7 @@ class _Context:
         return True
 
     @staticmethod
-    def _memory(address: int, shape: tuple[int, ...]) -> np.ndarray:
+    def _memory(address: int, shape: Tuple[int, ...]) -> np.ndarray:
         size = int(np.prod(shape))
         return np.frombuffer((ctypes.c_float * size).from_address(address),
                              np.float32).reshape(shape)
@@ -304,10 +303,10 @@ class OldContext(_Context):
     def set_binding_shape(self, index: int, shape: Any) -> bool:
         return self._set_shape(self.engine.names[index], shape)
 
-    def get_binding_shape(self, index: int) -> tuple[int, ...]:
+    def get_binding_shape(self, index: int) -> Tuple[int, ...]:
         return self._shape(self.engine.names[index])
 
-    def execute_async_v2(self, bindings: list[int], stream_handle: int) -> bool:
+    def execute_async_v2(self, bindings: List[int], stream_handle: int) -> bool:
         return self._execute(dict(zip(self.engine.names, bindings)))
 
 
@@ -316,12 +315,12 @@ class NewContext(_Context):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._addresses: dict[str, int] = {}
+        self._addresses: Dict[str, int] = {}
 
     def set_input_shape(self, name: str, shape: Any) -> bool:
         return self._set_shape(name, shape)
 
-    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+    def get_tensor_shape(self, name: str) -> Tuple[int, ...]:
         return self._shape(name)
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
@@ -332,7 +331,7 @@ class NewContext(_Context):
         return self._execute(self._addresses)
 
 
-def _deserialize(fakes: Fakes, log: Any, content: bytes) -> Engine | None:
+def _deserialize(fakes: Fakes, log: Any, content: bytes) -> Optional[Engine]:
     if fakes.fault == 'loading raises':
         raise RuntimeError('CUDA error: out of memory')
     try:
@@ -375,7 +374,7 @@ def _tensorrt(fakes: Fakes) -> types.ModuleType:
 
 def _torch2trt(fakes: Fakes) -> types.ModuleType:
     module: Any = types.ModuleType('torch2trt')
-    converters: dict[str, Callable[[Any], None]] = {}
+    converters: Dict[str, Callable[[Any], None]] = {}
 
     def tensorrt_converter(method: str, is_real: bool = True, enabled: bool = True,
                            imports: Any = ()) -> Any:
@@ -393,7 +392,7 @@ def _torch2trt(fakes: Fakes) -> types.ModuleType:
             # What converters of the one or the other release look up.
             assert {'device_types', 'default_device_type', 'gpu_fallback', 'fp16_mode',
                     'int8_mode'} <= set(torch2trt_kwargs)
-            self._undo: list[Callable[[], None]] = []
+            self._undo: List[Callable[[], None]] = []
 
         def __enter__(self) -> 'ConversionContext':
             for method, converter in converters.items():
@@ -422,14 +421,16 @@ def _torch2trt(fakes: Fakes) -> types.ModuleType:
                 return result
             return wrapper
 
-        def add_inputs(self, torch_inputs: list[torch.Tensor], names: Any = None,
+        def add_inputs(self, torch_inputs: List[torch.Tensor], names: Any = None,
                        dynamic_axes: Any = None) -> None:
-            for tensor, name, axes in zip(torch_inputs, names, dynamic_axes, strict=True):
+            assert len(torch_inputs) == len(names) == len(dynamic_axes)
+            for tensor, name, axes in zip(torch_inputs, names, dynamic_axes):
                 shape = [-1 if axis in axes else size for axis, size in enumerate(tensor.shape)]
                 tensor._trt = self.network.add_input(name, 'float32', tuple(shape))
 
-        def mark_outputs(self, torch_outputs: list[torch.Tensor], names: Any = None) -> None:
-            for _, name in zip(torch_outputs, names, strict=True):
+        def mark_outputs(self, torch_outputs: List[torch.Tensor], names: Any = None) -> None:
+            assert len(torch_outputs) == len(names)
+            for name in names:
                 self.network.mark_output(Tensor(np.empty(0), name))
 
     class ListDataset(list):
@@ -469,7 +470,7 @@ def installed(monkeypatch: Any, version: str = TENSORRT_8) -> Iterator[Fakes]:
     for name, value in {
             'DEVICE': 'cpu', 'require_device': lambda: None, 'device_name': lambda: DEVICE,
             'compute_capability': lambda: CAPABILITY, 'new_stream': lambda: stream,
-            'on_stream': lambda stream: contextlib.nullcontext(),
+            'on_stream': lambda stream: contextlib.ExitStack(),
             'device_buffer': lambda shape: torch.empty(list(shape)),
             'host_buffer': lambda shape: torch.empty(list(shape))}.items():
         monkeypatch.setattr(cuda, name, value)

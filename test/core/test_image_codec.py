@@ -240,7 +240,7 @@ def test_written_colors_come_back(case: Tuple[SimpleNamespace, List[Region]],
     aligned = [image.align(region) for region in regions]
     bgr = image.bgr.copy()
     inside = np.zeros(bgr.shape[:2], bool)
-    for region, color in zip(aligned, colors, strict=False):
+    for region, color in zip(aligned, colors):
         bgr[region.slices] = color
         inside[region.slices] = True
     data = image.encode(bgr, aligned)

@@ -70,7 +70,7 @@ def test_every_face_is_treated_and_nothing_else(encoding: str, method: str, boxe
     assert len(frame.faces) == len(boxes)
     before = open_image(message)
     regions = [face.region for face in frame.faces]
-    for box, face in zip(boxes, frame.faces, strict=True):
+    for box, face in zip(boxes, frame.faces):
         assert face.box == box
         assert face.method == (method if box.height >= 10 else 'mask')
         assert not face.region.is_empty
@@ -156,7 +156,7 @@ def test_small_faces_go_to_the_fallback_and_every_face_gets_its_own_patch() -> N
     assert {face.box for face in large.asked} == {boxes[1], boxes[3]}
     assert {face.box for face in small.asked} == {boxes[0], boxes[2]}
     assert [face.method for face in frame.faces] == ['small', 'large', 'small', 'large']
-    for box, gray in zip(boxes, (20, 10, 20, 10), strict=True):
+    for box, gray in zip(boxes, (20, 10, 20, 10)):
         x, y = int(box.x + box.width / 2), int(box.y + box.height / 2)
         assert frame.bgr[y, x].tolist() == [gray] * 3
 

@@ -3,8 +3,7 @@
 """A face that was seen stays treated, moves as it did, and is let go of for good reasons only."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, List, Sequence, Tuple
 
 import cv2
 import messages
@@ -50,7 +49,7 @@ class Film:
         self.seconds = 100.0
         self.looked = False
 
-    def frame(self, *faces: Any, view: View = STILL, elapsed: float = PERIOD) -> list[Face]:
+    def frame(self, *faces: Any, view: View = STILL, elapsed: float = PERIOD) -> List[Face]:
         """Return what is to be treated in a frame in which a detector would see `faces`."""
         self.seconds += elapsed
         self.tracker.advance(self.seconds, view)
@@ -330,7 +329,7 @@ def test_whatever_happens(film: Sequence[Any], hold_frames: int, interval: int) 
 
 @pytest.mark.parametrize('shape', [(1, 1), (1, 64), (64, 1), (2, 3), (17, 31), (9, 4000),
                                    (144, 256)])
-def test_pictures_of_any_shape_can_be_compared(shape: tuple[int, int]) -> None:
+def test_pictures_of_any_shape_can_be_compared(shape: Tuple[int, int]) -> None:
     random = np.random.default_rng(0)
     before, after = (view_of(random.integers(0, 256, shape + (3,), np.uint8)) for _ in range(2))
     copies = before.gray.copy(), after.gray.copy()
@@ -356,7 +355,7 @@ class Clip:
     def __init__(self, *detections: Any, **changes: Any) -> None:
         answers = iter(detections)
 
-        def detect(bgr: np.ndarray) -> list[Face]:
+        def detect(bgr: np.ndarray) -> List[Face]:
             answer = next(answers)
             if isinstance(answer, Exception):
                 raise answer

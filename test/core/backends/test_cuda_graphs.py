@@ -50,7 +50,7 @@ def module(monkeypatch):
     monkeypatch.setattr(torch.cuda, 'graph', capture)
     monkeypatch.setattr(torch.cuda, 'current_stream', lambda: None)
     monkeypatch.setattr(cuda, 'new_stream', lambda: stream)
-    monkeypatch.setattr(cuda, 'on_stream', lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(cuda, 'on_stream', lambda stream: contextlib.ExitStack())
     for name in ('device_buffer', 'host_buffer'):
         monkeypatch.setattr(cuda, name, lambda shape: torch.empty(list(shape)))
     return module

@@ -63,7 +63,7 @@ def models(tmp_path_factory):
             if layer[0] in ('dense', 'conv'):
                 shape = (layer[2], layer[1]) + ((3, 3) if layer[0] == 'conv' else ())
                 arrays[f'{index}.weight'] = random.normal(
-                    0, math.prod(shape[1:]) ** -0.5 * 1.4, shape)
+                    0, np.prod(shape[1:]) ** -0.5 * 1.4, shape)
                 arrays[f'{index}.bias'] = random.normal(0, 0.1, layer[2])
         files[name] = {'layers': layers, **_saved(folder, name, arrays)}
     files['table'] = _saved(folder, 'table', {'centres': random.normal(size=(9, 16))})

@@ -4,7 +4,7 @@
 
 import functools
 import tarfile
-from typing import Any
+from typing import Any, Dict, Optional
 
 import cv2
 import dlib
@@ -36,7 +36,7 @@ class Recognizer:
         self._detector = dlib.get_frontal_face_detector()
         self._recognizer = FaceRecognizer()
 
-    def face(self, bgr: np.ndarray) -> Box | None:
+    def face(self, bgr: np.ndarray) -> Optional[Box]:
         """Return the largest face."""
         found = self._detector(np.ascontiguousarray(bgr[..., ::-1]), 0)
         if not found:
@@ -56,7 +56,7 @@ def recognizer() -> Recognizer:
     return Recognizer()
 
 
-def distances(bgr: np.ndarray) -> dict[str, float]:
+def distances(bgr: np.ndarray) -> Dict[str, float]:
     """How far each method moves the largest face of a photo from itself."""
     box = recognizer().face(bgr)
     assert box is not None

@@ -3,6 +3,7 @@
 """Real detectors, each made once, and a real face."""
 
 from pathlib import Path
+from typing import Dict
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from shared_data import shared_data
 
 from deid_ros.core.detection import DETECTORS, Detector, make_detector
 
-_made: dict[str, Detector] = {}
+_made: Dict[str, Detector] = {}
 
 
 @pytest.fixture(params=list(DETECTORS))

