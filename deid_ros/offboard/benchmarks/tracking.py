@@ -43,10 +43,10 @@ from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.core.image_codec import OpenedImage, open_image
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.core.tracking import Tracker, View, view_of
-from deid_ros.offboard.bag.bridging import linked
-from deid_ros.offboard.bag.frames import Seen
+from deid_ros.offboard.common.recognition import SAME_PERSON, FaceRecognizer
 from deid_ros.offboard.evaluation.report import row
-from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
+from deid_ros.offboard.recordings.run.bridging import linked
+from deid_ros.offboard.recordings.run.frames import Seen
 
 #: Of the ellipse in a face's box, the share that must be hidden.
 LEAST_HIDDEN = 0.9
