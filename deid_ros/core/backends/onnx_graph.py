@@ -2,23 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """A chain as one ONNX model: scaling, encoder, shift, decoder, deblurrer, smoothener.
 
-One graph means one session and one call per batch. It is made with `onnx.helper` from the layer
-lists, so no torch is needed where it runs.
+One graph means one session and one call per batch. It is made from the layer lists, so neither
+torch nor the package `onnx` is needed where it runs.
 """
 
 from typing import Any, List, Sequence, Union
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
+from deid_ros.core.backends import onnx_model
 from deid_ros.core.deidentification.chain import SYNTHETIC, Chain, RuntimeShift
 from deid_ros.core.deidentification.networks import FACE_SIZE, GRID, Layer
 from deid_ros.core.deidentification.weights import Network
 
 #: Old enough for the ONNX Runtime of Ubuntu 20.04's Python, new enough for all that is used.
 OPSET = 13
-_IR_VERSION = 7
 
 
 # Which old row of weights (last axis) goes to which new one, for even and odd rows of the result.
@@ -38,12 +36,12 @@ class _Graph:
     """Nodes and constants in the making; every method returns the name of what it made."""
 
     def __init__(self) -> None:
-        self.nodes = []  # type: List[onnx.NodeProto]
-        self.constants = []  # type: List[onnx.TensorProto]
+        self.nodes = []  # type: List[bytes]
+        self.constants = []  # type: List[bytes]
 
     def constant(self, value: Any) -> str:
         name = f'constant_{len(self.constants)}'
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        self.constants.append(onnx_model.tensor(name, np.asarray(value)))
         return name
 
     def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
@@ -52,7 +50,7 @@ class _Graph:
     def nodes_of(self, operator: str, inputs: Sequence[str], outputs: int,
                  **attributes: Any) -> List[str]:
         names = [f'{operator}_{len(self.nodes)}_{index}' for index in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
+        self.nodes.append(onnx_model.node(operator, inputs, names, **attributes))
         return names
 
     def network(self, network: Network, value: str) -> str:
@@ -148,8 +146,15 @@ class _Graph:
         return self.node('Concat', *aims, axis=2)
 
 
-def build_model(chain: Chain) -> onnx.ModelProto:
-    """Return the model of a chain.
+def control_input(chain: Chain) -> str:
+    """Return the name of the input that steers the shift, empty where the chain has none."""
+    if chain.shift is None:
+        return ''
+    return 'offsets' if chain.shift.kind == SYNTHETIC else 'alpha'
+
+
+def build_model(chain: Chain) -> bytes:
+    """Return the model of a chain, as the content of an ONNX file.
 
     Inputs: `faces`, (N, 64, 64) or (N, 64, 64, 3) float32 in 0…1, and, where the chain shifts at
     run time, `alpha`, (1, 1) float32, or, where it has synthetic identities, `offsets`, (N, D)
@@ -166,18 +171,17 @@ def build_model(chain: Chain) -> onnx.ModelProto:
         value = graph.node('Reshape', scaled, graph.constant(
             np.array([-1, channels, side, side], np.int64)))
     value = graph.network(chain.networks[0], value)
-    shape: List[Union[str, int, None]] = ['N', side, side]
+    shape: List[Union[str, int]] = ['N', side, side]
     if chain.color:
         shape.append(3)
-    inputs = [helper.make_tensor_value_info('faces', TensorProto.FLOAT, shape)]
+    inputs = [onnx_model.float_value('faces', shape)]
     if chain.shift is not None and chain.shift.kind == SYNTHETIC:
-        inputs.append(helper.make_tensor_value_info(
-            'offsets', TensorProto.FLOAT, ['N', chain.shift.control_size]))
+        inputs.append(onnx_model.float_value('offsets', ['N', chain.shift.control_size]))
         if 'centres' in chain.shift.arrays:
             value = graph.nearest_centres(value, chain.shift.arrays['centres'])
         value = graph.node('Add', value, 'offsets')
     elif chain.shift is not None:
-        inputs.append(helper.make_tensor_value_info('alpha', TensorProto.FLOAT, [1, 1]))
+        inputs.append(onnx_model.float_value('alpha', [1, 1]))
         aims = graph.aims(value, chain.shift)
         convolutions = [layer for layer in chain.networks[0].layers if layer[0] == 'conv']
         if convolutions:
@@ -194,11 +198,6 @@ def build_model(chain: Chain) -> onnx.ModelProto:
         value = graph.node('Transpose', value, perm=[0, 2, 3, 1])
     else:
         value = graph.node('Reshape', value, graph.constant(np.array([-1, side, side], np.int64)))
-    graph.nodes.append(helper.make_node('Identity', [value], ['result']))
-    output = helper.make_tensor_value_info('result', TensorProto.FLOAT, shape)
-    model = helper.make_model(
-        helper.make_graph(graph.nodes, 'chain', inputs, [output], graph.constants),
-        opset_imports=[helper.make_opsetid('', OPSET)])
-    model.ir_version = _IR_VERSION
-    onnx.checker.check_model(model)
-    return model
+    graph.nodes.append(onnx_model.node('Identity', [value], ['result']))
+    return onnx_model.model('chain', OPSET, graph.nodes, graph.constants, inputs,
+                            [onnx_model.float_value('result', shape)])

@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from deid_ros.core.backends.onnx_graph import OPSET, build_model
+from deid_ros.core.backends.onnx_graph import OPSET, build_model, control_input
 from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY, load_chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.deidentification.weights import ModelStore
@@ -40,10 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     for chain in chains:
         path = options.output / (chain.name.replace('/', '-') + '.onnx')
-        model = build_model(chain)
-        path.write_bytes(model.SerializeToString())
+        path.write_bytes(build_model(chain))
+        inputs = ['faces', *filter(None, [control_input(chain)])]
         face = 'x'.join([str(FACE_SIZE)] * 2 + ['3'] * chain.color)
-        print(f'{path}: opset {OPSET}, inputs {", ".join(node.name for node in model.graph.input)}')
+        print(f'{path}: opset {OPSET}, inputs {", ".join(inputs)}')
         print(f'  trtexec --onnx={path} --fp16 --minShapes=faces:1x{face} '
               f'--optShapes=faces:8x{face} --maxShapes=faces:32x{face}')
     return 0

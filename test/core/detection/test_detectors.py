@@ -7,11 +7,11 @@ import warnings
 import cv2
 import numpy as np
 import pytest
+from missing import offboard
 from shared_data import shared_data
 
 from deid_ros.core.detection import Detector, check_faces, detect_at_width
 from deid_ros.core.faces import Box
-from deid_ros.offboard.evaluation.detection import measure, read_photos
 
 #: The face of the portrait, measured by hand.
 FACE = Box(180, 65, 88, 110)
@@ -111,8 +111,9 @@ def test_threshold_only_filters(detector: Detector, portrait: np.ndarray) -> Non
     ('centerface', 0.95), ('yunet', 0.94), ('libfacedetection', 0.85), ('dlib_hog', 0.03),
 ], indirect=['detector'])
 def test_recall_on_photos(detector: Detector, recall: float) -> None:
-    photos = read_photos(shared_data() / 'detection_dev.tar', 15)
-    result = measure(detector, photos, 640, None)
+    detection = offboard('evaluation.detection')
+    photos = detection.read_photos(shared_data() / 'detection_dev.tar', 15)
+    result = detection.measure(detector, photos, 640, None)
     assert np.mean([found for _, found in result.faces]) >= recall
     assert result.false_positives.mean() < 6
 

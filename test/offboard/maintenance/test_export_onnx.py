@@ -5,7 +5,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
 from deid_ros.core.backends import make_backend  # noqa: E402
@@ -14,11 +13,6 @@ from deid_ros.core.deidentification.nobody import faces_of_nobody  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.core.resources import models_directory  # noqa: E402
 from deid_ros.offboard.maintenance import export_onnx  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
 
 
 def test_exported_models_give_the_chains_faces(tmp_path, capsys):
@@ -34,8 +28,7 @@ def test_exported_models_give_the_chains_faces(tmp_path, capsys):
 
 
 def test_exported_models_are_for_tensorrt_8_2(tmp_path):
-    import onnx
-
+    onnx = pytest.importorskip('onnx')
     export_onnx.main([str(tmp_path), '--modes', 'cluster', 'neighbour', '--apply', 'runtime'])
     for path in tmp_path.glob('*.onnx'):
         model = onnx.load(str(path))

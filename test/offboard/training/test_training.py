@@ -163,10 +163,8 @@ def test_encoder_learns_its_targets(tmp_path, data):
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_exported_models_run_in_every_mode(tmp_path, data, monkeypatch):
-    pytest.importorskip('onnx')
+def test_exported_models_run_in_every_mode(tmp_path, data):
     pytest.importorskip('onnxruntime')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     recipes = [
         _recipe(tmp_path, 'plain', _PLAIN.format(**_FULLY_CONNECTED)),
         _recipe(tmp_path, 'shifted', _ENCODER.format(shift='{mode: cluster, k: 5}',
