@@ -8,8 +8,7 @@ which only the treated regions are new, for compressed ones a new file of the sa
 
 Messages are read by their fields alone, so those of rclpy and those of `rosbags` both will do.
 
-Why not `cv_bridge`: its Python side ignores `step` in some releases (a padded image comes out
-skewed, and no face is found in it), copies every frame, and cannot write a region back.
+Why not `cv_bridge`: see docs/architecture.md, "Messages and pixels".
 """
 
 import operator
