@@ -29,7 +29,7 @@ _THUMBNAIL_WIDTH = 320
 _THUMBNAIL_QUALITY = 75
 
 
-class Work(NamedTuple):
+class FrameOptions(NamedTuple):
     """What is done with every frame."""
 
     #: Of all parameters, by name.
@@ -45,13 +45,13 @@ class Task(NamedTuple):
     #: In nanoseconds, for images without a header.
     time: int = 0
     #: Only the faces are wanted.
-    only_look: bool = False
+    detect_only: bool = False
     #: The faces to treat; None to find them.
     faces: list[Face] | None = None
     wants_thumbnail: bool = False
 
 
-class Seen(NamedTuple):
+class FrameDetections(NamedTuple):
     """What a tracker needs of a frame."""
 
     seconds: float
@@ -77,13 +77,13 @@ class Result(NamedTuple):
     data: tuple[bytes | memoryview, ...] = ()
 
 
-class Follower(Protocol):
+class FrameTracker(Protocol):
     """A camera's tracker, for one of its frames."""
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
 
-    def update(self, seen: Seen) -> list[Face]:
+    def update(self, detections: FrameDetections) -> list[Face]:
         """Return the faces of the frame."""
 
 
@@ -93,11 +93,11 @@ class FrameWorker:
     :raises ConfigurationError: a model or a package is missing.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._pipeline = make_pipeline(work.values)
-        self._settings = pipeline_settings(work.values)
-        self._on_failure = work.values['on_failure']
-        self._verifier = Verifier(self._pipeline, self._settings) if work.verify else None
+    def __init__(self, options: FrameOptions) -> None:
+        self._pipeline = make_pipeline(options.values)
+        self._settings = pipeline_settings(options.values)
+        self._on_failure = options.values['on_failure']
+        self._verifier = Verifier(self._pipeline, self._settings) if options.verify else None
 
     @property
     def provenance(self) -> dict[str, Any]:
@@ -107,7 +107,7 @@ class FrameWorker:
                 'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
                 'fallback': pipeline.fallback.name, 'model_sha256': pipeline.model_hashes}
 
-    def look(self, task: Task) -> tuple[Seen | None, Result]:
+    def detect(self, task: Task) -> tuple[FrameDetections | None, Result]:
         """Return what is seen in a frame: None if it cannot be opened."""
         try:
             message = opened(task.kind, task.serialized, task.time)
@@ -118,13 +118,14 @@ class FrameWorker:
         try:
             faces = self._pipeline.detect(bgr, self._settings)
         except Exception as error:
-            return Seen(seconds, view, None), _withheld(error)
-        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '')
+            return FrameDetections(seconds, view, None), _withheld(error)
+        return (FrameDetections(seconds, view, faces),
+                Result('detected', '', '', message.stamp, [], ''))
 
-    def treat(self, task: Task, follower: Follower | None) -> Result:
+    def treat(self, task: Task, frame_tracker: FrameTracker | None) -> Result:
         """Return the anonymized frame. Whatever goes wrong, the frame is withheld. Never raises.
 
-        :param follower: of the frame's camera; None if its faces are not tracked.
+        :param frame_tracker: of the frame's camera; None if its faces are not tracked.
         """
         try:
             message = opened(task.kind, task.serialized, task.time)
@@ -132,9 +133,9 @@ class FrameWorker:
             return _withheld(error)
         tracker: Any = None
         if task.faces is not None:
-            tracker = _KnownFaces(task.faces)
-        elif follower:
-            tracker = _RemoteTracker(follower)
+            tracker = _PrecomputedFaces(task.faces)
+        elif frame_tracker:
+            tracker = _RemoteTracker(frame_tracker)
         outcome = process_or_withhold(self._pipeline, message.fields, self._settings,
                                       self._on_failure, tracker=tracker)
         if isinstance(tracker, _RemoteTracker):
@@ -170,8 +171,8 @@ class FrameWorker:
 class _RemoteTracker:
     """A tracker for the frame path that asks the camera's own."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, frame_tracker: FrameTracker) -> None:
+        self._frame_tracker = frame_tracker
         self._pending: tuple[float, View] | None = None
 
     def advance(self, seconds: float, view: View) -> None:
@@ -180,20 +181,21 @@ class _RemoteTracker:
     def is_detection_due(self, interval: int) -> bool:
         # With an interval of 1 it always is. So the detector need not wait for earlier frames.
         assert self._pending
-        return interval <= 1 or self._follower.is_due(*self._pending)
+        return interval <= 1 or self._frame_tracker.is_due(*self._pending)
 
     def update(self, detected: Sequence[Face] | None, hold_frames: int) -> list[Face]:
         assert self._pending
         pending, self._pending = self._pending, None
-        return self._follower.update(Seen(*pending, None if detected is None else list(detected)))
+        return self._frame_tracker.update(
+            FrameDetections(*pending, None if detected is None else list(detected)))
 
     def end(self) -> None:
         """Let the camera's tracker know of a frame at which the detector failed."""
         if self._pending:
-            self._follower.is_due(*self._pending)
+            self._frame_tracker.is_due(*self._pending)
 
 
-class _KnownFaces:
+class _PrecomputedFaces:
     """A tracker for the frame path that knows the faces without the detector."""
 
     def __init__(self, faces: list[Face]) -> None:
