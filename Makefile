@@ -5,6 +5,7 @@
 #   make demo     flies a simulated camera and anonymizes it; ARGS='--help' lists the options
 #   make test     all checks
 #   make test-graph   only the tests of the running node
+#   make test-tx2 the core's tests with the Python and the packages of a Jetson TX2; PYTHON36=PATH
 #   make results  measures docs/RESULTS.md anew; TABLE=6 one table of it; hours on two cores
 #   make models   trains all networks anew: DATA, LABELS, COLOR_DATA; hours on two cores
 #   make clean    removes what the above made
@@ -12,11 +13,13 @@
 
 DISTRO ?= jazzy
 PYTHON ?= python3
+PYTHON36 ?= python3.6
 ARGS ?=
 # Test files that are run at a time.
 WORKERS ?= 2
 # Wheels of two distributions cannot share an environment.
 VENV := .venv$(if $(filter-out jazzy,$(DISTRO)),-$(DISTRO))
+TX2 := .venv-tx2
 
 # For `make models` and `make results`: face images, one folder for each person, and a CSV of
 # attributes; then the same of other people, an attribute classifier, and photos with boxes.
@@ -37,7 +40,7 @@ RECIPES = $(wildcard config/training/*.yaml)
 # Learn to tell apart those of a gallery, which has to be built before.
 LAST = config/training/contrast_gallery.yaml config/training/synthetic.yaml
 
-.PHONY: demo test test-graph results models clean
+.PHONY: demo test test-graph test-tx2 results models clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -45,13 +48,18 @@ demo: $(VENV)/installed-demo
 
 test: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/vermin --quiet --no-tips --violations --target=3.6- deid_ros/core deid_ros/node \
-		launch setup.py
+	$(VENV)/bin/vermin --quiet --no-tips --violations --eval-annotations --target=3.6- \
+		deid_ros/core deid_ros/node launch setup.py test/core
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)
+
+test-tx2: $(TX2)/installed $(VENV)/installed-test
+	$(TX2)/bin/python -m compileall -q deid_ros/core deid_ros/node launch setup.py
+	$(TX2)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile test/core $(ARGS)
+	TX2_PYTHON=$(TX2)/bin/python $(VENV)/bin/python -m pytest test/test_tx2.py $(ARGS)
 
 results: $(VENV)/installed-evaluate
 	$(VENV)/bin/evaluate $(if $(TABLE),table $(TABLE),results) --data $(TEST_DATA) \
@@ -84,4 +92,13 @@ $(VENV)/pyvenv.cfg: setup.py
 
 $(VENV)/installed-%: $(VENV)/pyvenv.cfg
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(DISTRO),$*]'
+	@touch $@
+
+$(TX2)/installed: test/requirements_tx2.txt
+	@$(PYTHON36) --version >/dev/null 2>&1 || { echo 'make test-tx2 needs Python 3.6, which a Jetson' \
+		'TX2 has; there is no $(PYTHON36). Name one with PYTHON36=PATH; "pyenv install 3.6.15"' \
+		'makes one.' >&2; exit 1; }
+	$(PYTHON36) -m venv --clear $(TX2)
+	$(TX2)/bin/python -m pip install -qq --disable-pip-version-check pip==21.3.1
+	$(TX2)/bin/python -m pip install -qq --no-deps -r $<
 	@touch $@
