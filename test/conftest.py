@@ -3,8 +3,13 @@
 """Settings of all tests. pytest reads this file first, so also before anything imports rclpy."""
 
 import os
+import pathlib
+import sys
 
 from hypothesis import HealthCheck, settings
+
+# The modules that tests share. pytest's own setting for it is not known to the pytest of Ubuntu 22.04.
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 # Test runs beside each other, and whatever else this network holds, must not hear one another.
 # Child processes inherit the domain, so the nodes of one run still meet; but the workers of

@@ -451,7 +451,7 @@ def test_the_file_that_cv_bridge_makes_unless_told_better_can_be_treated() -> No
 
 
 def test_cv_bridge_skews_rows_with_padding() -> None:
-    # One reason for a reader of our own, see docs/architecture.md: old releases ignore `step`, newer
+    # A reason for a reader of our own, see docs/architecture.md: old releases ignore `step`, newer
     # ones round it down to whole pixels. In a skewed picture, no face is found.
     bridge = pytest.importorskip('cv_bridge').CvBridge()
     message = messages.noise_message('bgr8', 21, 13, padding=1)

@@ -163,10 +163,11 @@ def test_a_face_cut_by_the_image_s_edge_looks_as_in_the_whole_image(method: str)
 def test_a_blur_computed_small_is_that_of_the_whole_picture(sigma: float) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (200, 260, 3), np.uint8)
     picture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
-    expected = cv2.GaussianBlur(picture, (0, 0), sigma)
+    # In floats: OpenCV 4.1 blurs bytes with weights that are rounded far too much for a large σ.
+    expected = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), sigma)
     # Beyond the border they do not know the same pixels.
     inside = slice(int(3 * sigma) + 1, -int(3 * sigma) - 1)
-    difference = blurred(picture, sigma).astype(int) - expected
+    difference = blurred(picture, sigma) - expected
     assert np.abs(difference[inside, inside]).max() <= 2
 
 
