@@ -11,11 +11,12 @@ import pytest
 
 #: As on a TX2, for which there are no builds of much that the tests could use.
 IS_OLD_PYTHON = sys.version_info < (3, 10)
+IN_CI = os.environ.get('CI') == 'true'
 
 
 def missing(reason: str) -> NoReturn:
     """Skip the test. In CI, where all that there is must be installed, fail it."""
-    if os.environ.get('CI') == 'true' and not IS_OLD_PYTHON:
+    if IN_CI and not IS_OLD_PYTHON:
         pytest.fail(reason)
     pytest.skip(reason)
 

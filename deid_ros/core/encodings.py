@@ -209,8 +209,8 @@ ENCODINGS: Dict[str, Encoding] = {
     'bayer_gbrg8': _Bayer8(cv2.COLOR_BayerGR2BGR, 'gbrg'),
     'bayer_grbg8': _Bayer8(cv2.COLOR_BayerGB2BGR, 'grbg'),
 }
-# OpenCV's types, which say nothing of colors. `cv_bridge.cv2_to_imgmsg` names them unless it is told
-# better, for arrays that OpenCV's readers, and so most programs, have in BGR.
+# OpenCV's types, which say nothing of colors. `cv_bridge.cv2_to_imgmsg` names them unless it is
+# told better, for arrays that OpenCV's readers, and so most programs, have in BGR.
 ENCODINGS.update({'8UC1': ENCODINGS['mono8'], '8UC3': ENCODINGS['bgr8'],
                   '8UC4': ENCODINGS['bgra8']})
 

@@ -3,6 +3,7 @@
 """What holds for every detector, on real photos."""
 
 import warnings
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,7 +22,7 @@ WITH_LANDMARKS = ('centerface', 'yunet')
 pytestmark = pytest.mark.filterwarnings('ignore:Image size')  # libfacedetection above 960 px
 
 
-def only(*names: str) -> pytest.MarkDecorator:
+def only(*names: str) -> Any:
     return pytest.mark.parametrize('detector', names, indirect=True)
 
 
