@@ -2,39 +2,50 @@
 # SPDX-License-Identifier: Apache-2.0
 """The chain in ONNX Runtime, the quickest on CPUs."""
 
+import logging
 import os
-from typing import Optional, Union
+from typing import Optional
 
 import numpy as np
 import onnxruntime
 
 from deid_ros.core.backends.backend import Backend
-from deid_ros.core.backends.cache import cache_directory, write_atomically
+from deid_ros.core.backends.cache import (
+    UnusableFileError,
+    cache_directory,
+    read_file,
+    write_file,
+)
 from deid_ros.core.deidentification.chain import Chain
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import network_threads
 
-#: Part of the names of cached models: raised when the way they are made changes.
-_FORMAT = 3
+# Raised when the model is made in another way.
+_BUILD = '4'
 _PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider'}
 
+_log = logging.getLogger(__name__)
 
-def _model(chain: Chain) -> Union[str, bytes]:
-    """Return the path of the chain's ONNX model in the cache, or the model where none can be kept.
 
-    It is made when it is not there yet.
-    """
-    path = os.path.join(cache_directory(), f'chain-{_FORMAT}-{chain.key}.onnx')
-    if os.path.exists(path):
-        return path
+def _model(chain: Chain) -> bytes:
+    """Return the chain's ONNX model: from the cache, or made, and kept where it can be."""
+    path = os.path.join(cache_directory(), f'chain-{chain.key}.onnx')
+    facts = {'chain': chain.key, 'build': _BUILD}
+    try:
+        return read_file(path, facts)
+    except FileNotFoundError:
+        pass
+    except UnusableFileError as error:
+        _log.warning('the cached model %s is made anew: %s', path, error)
     from deid_ros.core.backends.onnx_graph import build_model
 
     content = bytes(build_model(chain).SerializeToString())
     try:
-        write_atomically(path, content)
-    except OSError:  # a home that cannot be written to, as in many containers
-        return content
-    return path
+        write_file(path, facts, content)
+    except OSError as error:
+        _log.warning('the model cannot be kept as %s, and is made at each start: %s',
+                     path, error.strerror)
+    return content
 
 
 class OnnxRuntimeBackend(Backend):

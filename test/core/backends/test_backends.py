@@ -205,6 +205,23 @@ def test_changed_weights_are_another_cached_model(tmp_path):
     assert len(list(tmp_path.rglob('*.onnx'))) == 2
 
 
+def test_a_cached_model_that_was_exchanged_is_not_run(tmp_path, caplog):
+    for package in ('onnx', 'onnxruntime'):
+        pytest.importorskip(package)
+    chain = small_chain('fully connected', None, 'chain')
+    expected = make_backend('onnxruntime', chain).run(_faces(2, False))
+    file, = tmp_path.rglob('*.onnx')
+    good = file.read_bytes()
+    make_backend('onnxruntime', small_chain('fully connected', 'cluster', 'other'))
+    other = next(path for path in tmp_path.rglob('*.onnx') if path != file)
+    for exchanged in (good[:-1] + bytes([good[-1] ^ 1]), other.read_bytes(), b''):
+        file.write_bytes(exchanged)
+        caplog.clear()
+        assert np.array_equal(make_backend('onnxruntime', chain).run(_faces(2, False)), expected)
+        assert f'the cached model {file} is made anew' in caplog.text
+        assert file.read_bytes() == good
+
+
 def test_home_that_cannot_be_written_to_is_no_obstacle(tmp_path, monkeypatch):
     for package in ('onnx', 'onnxruntime'):
         pytest.importorskip(package)
