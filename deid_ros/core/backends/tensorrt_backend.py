@@ -12,12 +12,8 @@ import torch
 
 from deid_ros.core.backends import cuda
 from deid_ros.core.backends.backend import Backend
-from deid_ros.core.backends.engine_cache import (
-    EngineKey,
-    UnusableEngineError,
-    read_engine,
-    write_engine,
-)
+from deid_ros.core.backends.cache import UnusableFileError, read_file, write_file
+from deid_ros.core.backends.engine_cache import EngineKey
 from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.backends.progress import announced
 from deid_ros.core.backends.self_test import self_test
@@ -66,10 +62,10 @@ class TensorRtBackend(Backend):
 
     def _use_cached(self) -> bool:
         try:
-            self._use(read_engine(self._key))
+            self._use(read_file(self._key.path, self._key.facts))
         except FileNotFoundError:
             return False
-        except (UnusableEngineError, ConfigurationError) as error:
+        except (UnusableFileError, ConfigurationError) as error:
             _log.warning('the engine %s is built anew: %s', self._key.path, error)
             return False
         return True
@@ -81,7 +77,7 @@ class TensorRtBackend(Backend):
             engine = build_engine(self._chain, self._precision, self._max_batch)
         self._use(engine)
         try:
-            write_engine(self._key, engine)
+            write_file(self._key.path, self._key.facts, engine)
         except OSError as error:
             _log.warning('the engine cannot be kept as %s, and will be built at each start: %s',
                          self._key.path, error.strerror)

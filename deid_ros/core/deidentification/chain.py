@@ -117,6 +117,11 @@ def load_chain(store: ModelStore, shift_mode: str, shift_apply: str = AUTO, k: i
                  hashlib.sha256(content.encode()).hexdigest(), hashes)
 
 
+def measures_key(chain: Chain, alpha: float) -> str:
+    """Return where `models.json` keeps what was measured of a chain at a strength."""
+    return chain.name if alpha == chain.alpha else f'{chain.name}, alpha {alpha:g}'
+
+
 def _indistinguishable(arrays: Dict[str, np.ndarray], k: int) -> Dict[str, np.ndarray]:
     """Return the identities of a gallery and, where `k` is above 0, the centres for it.
 

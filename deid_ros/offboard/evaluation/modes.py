@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from deid_ros.core.backends import BACKENDS, Backend, make_backend
-from deid_ros.core.deidentification.chain import SHIFT_APPLY, Chain, load_chain
+from deid_ros.core.deidentification.chain import SHIFT_APPLY, Chain, load_chain, measures_key
 from deid_ros.core.deidentification.weights import MODELS_FILE, ModelStore
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.common.datasets import Faces, gray, load_faces, training_faces
@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> Measured:
         measured[chains[name].name] = figures
         if options.record:
             # The key tells later whether the figures are still those of the weights beside them.
-            _record(options.models / MODELS_FILE, chains[name].name, {
+            _record(options.models / MODELS_FILE, measures_key(chains[name], backend.alpha), {
                 'chain': chains[name].key, 'data': options.data.name, 'N': len(faces),
                 'alpha': backend.alpha,
                 **{measure: [round(part, 4) for part in (figure.value, figure.low, figure.high)]
