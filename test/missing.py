@@ -5,28 +5,31 @@
 import importlib
 import os
 import sys
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Optional
 
 import pytest
 
 #: As on a TX2, for which there are no builds of much that the tests could use.
 IS_OLD_PYTHON = sys.version_info < (3, 10)
 IN_CI = os.environ.get('CI') == 'true'
+#: Whether all that the tests could use must be installed.
+MUST_BE_THERE = IN_CI and not IS_OLD_PYTHON
 
 
 def missing(reason: str) -> NoReturn:
     """Skip the test. In CI, where all that there is must be installed, fail it."""
-    if IN_CI and not IS_OLD_PYTHON:
+    if MUST_BE_THERE:
         pytest.fail(reason)
     pytest.skip(reason)
 
 
-def package(name: str) -> Any:
-    """Return the package of that name, imported; see `missing`."""
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        return missing('the Python package {} cannot be imported: {}'.format(name, error))
+def package_missing_for(error: Optional[BaseException]) -> str:
+    """Return which package an error says is not installed, empty where it says nothing of it."""
+    if isinstance(error, ModuleNotFoundError):
+        name = str(error.name).split('.')[0]
+        return '' if name == 'deid_ros' else 'the Python package {} is missing'.format(name)
+    # As `deid_ros.core.resources` has it.
+    return str(error) if 'Install it with: pip install' in str(error) else ''
 
 
 def offboard(name: str) -> Any:

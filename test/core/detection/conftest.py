@@ -7,12 +7,10 @@ from typing import Dict
 
 import numpy as np
 import pytest
-from missing import missing
 from portraits import astronaut
 from shared_data import shared_data
 
 from deid_ros.core.detection import DETECTORS, Detector, make_detector
-from deid_ros.core.errors import ConfigurationError
 
 _made: Dict[str, Detector] = {}
 
@@ -21,15 +19,12 @@ _made: Dict[str, Detector] = {}
 def detector(request: pytest.FixtureRequest) -> Detector:
     """Each detector in turn, or only those that a test names by `indirect`.
 
-    They are dependencies of the tests; see `missing` for where one is absent.
+    They are dependencies of the tests: in CI, a missing one is a failure.
     """
     name = request.param
     if name not in _made:
         model_path = str(request.getfixturevalue('yunet_file')) if name == 'yunet' else ''
-        try:
-            _made[name] = make_detector(name, model_path)
-        except ConfigurationError as error:
-            missing(str(error))
+        _made[name] = make_detector(name, model_path)
     return _made[name]
 
 

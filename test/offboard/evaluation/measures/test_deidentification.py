@@ -81,7 +81,7 @@ def test_unreadable_image_is_an_error(tmp_path, dlib_networks):
         load_faces(tmp_path / 'faces', tmp_path)
 
 
-def test_number_of_processes_must_be_one(tmp_path, monkeypatch):
+def test_number_of_processes_must_be_one(tmp_path, monkeypatch, dlib_networks):
     monkeypatch.setenv('DEID_ROS_PROCESSES', '0')
     with pytest.raises(ConfigurationError, match="DEID_ROS_PROCESSES is '0'"):
         face_networks.detected(np.arange(30, dtype=np.uint8).repeat(64 * 64).reshape(30, 64, 64))
