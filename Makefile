@@ -3,7 +3,8 @@
 #
 # For a machine without ROS: Debian or Ubuntu with python3 >= 3.10 and python3-venv.
 #   make demo     flies a simulated camera and anonymizes it; ARGS='--help' lists the options
-#   make test     all checks
+#   make test     all checks that need no torch, and says at its end what it left out
+#   make test-all all checks, with torch; a gigabyte more
 #   make test-graph   only the tests of the running node
 #   make test-tx2 the core's tests with the Python and the packages of a Jetson TX2; PYTHON36=PATH
 #   make results  measures docs/RESULTS.md anew; TABLE=6 one table of it; hours on two cores
@@ -40,7 +41,7 @@ RECIPES = $(wildcard config/training/*.yaml)
 # Learn to tell apart those of a gallery, which has to be built before.
 LAST = config/training/contrast_gallery.yaml config/training/synthetic.yaml
 
-.PHONY: demo test test-graph test-tx2 results models clean
+.PHONY: demo test test-all test-graph test-tx2 results models clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -52,6 +53,15 @@ test: $(VENV)/installed-test
 		deid_ros/core deid_ros/node launch setup.py test/core
 	$(VENV)/bin/mypy
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo 'Left out: the tests that need torch,' \
+		'of training, the backends torch and tensorrt, and some measures. "make test-all" runs them.'
+
+test-all: $(VENV)/installed-test $(VENV)/with-torch
+	$(MAKE) test
+
+$(VENV)/with-torch: $(VENV)/installed-test
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@touch $@
 
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)

@@ -16,6 +16,7 @@ import pytest
 import setuptools
 
 import deid_ros
+from deid_ros import commands
 
 ROOT = pathlib.Path(__file__).parents[1]
 FOLDERS = ('launch', 'config', 'models')
@@ -112,8 +113,49 @@ def test_entry_points_lead_to_functions(setup_arguments: dict[str, Any]) -> None
         assert spec is not None, name
         assert spec.origin is not None, name
         tree = ast.parse(pathlib.Path(spec.origin).read_text(encoding='utf-8'))
+        if module == 'deid_ros.commands':
+            assert callable(getattr(commands, function)), name
+            continue
         assert function in {node.name for node in tree.body
                             if isinstance(node, ast.FunctionDef)}, name
+
+
+@pytest.mark.parametrize(('command', 'extra'), [
+    ('anonymize_bag', 'bag'), ('evaluate', 'evaluate'), ('train', 'train')])
+def test_a_command_without_its_packages_says_what_to_install(
+        setup_arguments: dict[str, Any], command: str, extra: str,
+        monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(name: str) -> Any:
+        raise ModuleNotFoundError("No module named 'rosbags'", name='rosbags.highlevel')
+
+    monkeypatch.setattr(commands.importlib, 'import_module', fail)
+    assert getattr(commands, command)() == 1
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'{command}: the Python package rosbags')
+    named = set(line.split(' -m pip install ')[1].split())
+    wanted = {re.split('[<>=]', entry)[0]
+              for entry in setup_arguments['extras_require'][extra]}
+    runtime = {'numpy', 'onnxruntime', 'opencv-python-headless', 'PyYAML', 'tqdm'}
+    assert named == wanted - runtime
+
+
+def test_a_fault_of_our_own_is_not_taken_for_a_missing_package(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(name: str) -> Any:
+        raise ModuleNotFoundError('gone', name='deid_ros.gone')
+
+    monkeypatch.setattr(commands.importlib, 'import_module', fail)
+    with pytest.raises(ModuleNotFoundError, match='gone'):
+        commands.evaluate()
+
+
+def test_sections_that_package_xml_names_exist() -> None:
+    text = (ROOT / 'package.xml').read_text(encoding='utf-8')
+    named = re.findall(r'README,\s+"([^"]+)"', text)
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert named
+    for section in named:
+        assert re.search(rf'^#+ {section}$', readme, re.MULTILINE), section
 
 
 @pytest.mark.parametrize('module', sorted(
