@@ -6,6 +6,9 @@
 #   make test     all checks that need no torch, and says at its end what it left out
 #   make test-all all checks, with torch; a gigabyte more
 #   make test-graph   only the tests of the running node
+#   make test-install   the README's section "Install" on stand-ins for Ubuntu 22.04 and 24.04;
+#                 PREFIX310=PATH PREFIX312=PATH, where Pythons 3.10 and 3.12 are installed
+#   make test-python PYTHON=PATH   the tests of core and node with another Python
 #   make test-tx2 the core's tests with the Python and the packages of a Jetson TX2; PYTHON36=PATH
 #   make results  measures docs/RESULTS.md anew; TABLE=6 one table of it; hours on two cores
 #   make models   trains all networks anew: DATA, LABELS, COLOR_DATA; hours on two cores
@@ -15,6 +18,8 @@
 DISTRO ?= jazzy
 PYTHON ?= python3
 PYTHON36 ?= python3.6
+PREFIX310 ?= /usr
+PREFIX312 ?= /usr
 ARGS ?=
 # Test files that are run at a time.
 WORKERS ?= 2
@@ -41,7 +46,7 @@ RECIPES = $(wildcard config/training/*.yaml)
 # Learn to tell apart those of a gallery, which has to be built before.
 LAST = config/training/contrast_gallery.yaml config/training/synthetic.yaml
 
-.PHONY: demo test test-all test-graph test-tx2 results models clean
+.PHONY: demo test test-all test-graph test-install test-python test-tx2 results models clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/installed-demo
@@ -65,6 +70,16 @@ $(VENV)/with-torch: $(VENV)/installed-test
 
 test-graph: $(VENV)/installed-test
 	$(VENV)/bin/python -m pytest test/node $(ARGS)
+
+test-install:
+	test/install/run $(PREFIX310) 3.10 numpy==1.21.5 opencv-python-headless==4.5.4.60
+	test/install/run $(PREFIX312) 3.12 numpy==1.26.4 opencv-python-headless==4.6.0.66
+
+# README promises 3.10 to 3.13.
+test-python:
+	$(MAKE) .venv-$(notdir $(PYTHON))/installed-test VENV=.venv-$(notdir $(PYTHON))
+	.venv-$(notdir $(PYTHON))/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
+		test/core test/node $(ARGS)
 
 test-tx2: $(TX2)/installed $(VENV)/installed-test
 	$(TX2)/bin/python -m compileall -q deid_ros/core deid_ros/node launch setup.py
