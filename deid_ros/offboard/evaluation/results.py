@@ -29,7 +29,8 @@ from deid_ros.offboard.evaluation.measures.figures import Figure
 from deid_ros.offboard.evaluation.modes import some
 from deid_ros.offboard.evaluation.options import Subparsers, classifier_of, new_command
 from deid_ros.offboard.evaluation.paper import latent_map, page
-from deid_ros.offboard.evaluation.paper.methods import Shipped, Workshop
+from deid_ros.offboard.evaluation.paper.inputs import EvaluationInputs
+from deid_ros.offboard.evaluation.paper.methods import ShippedMode
 from deid_ros.offboard.evaluation.paper.tables import (
     DETECTION,
     DETECTORS,
@@ -97,7 +98,7 @@ class _Bench:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self.store = Store(options.cache)
-        self.workshop = Workshop(
+        self.inputs = EvaluationInputs(
             ModelStore(str(options.models or models_directory())), options.training_data,
             options.training_labels, options.runs, options.cache)
 
@@ -142,7 +143,7 @@ def run(options: argparse.Namespace) -> Measured:
             _measure_detectors(options)
         elif name == LATENTS:
             latent_map.write(page.file_of(options.output, name),
-                             latent_map.panels(bench.training, bench.workshop))
+                             latent_map.panels(bench.training, bench.inputs))
             continue
         else:
             _measure_rows(TABLES[name], bench, options)
@@ -164,9 +165,9 @@ def write_again(options: argparse.Namespace) -> Measured:
 def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> None:
     # Compared with what the networks were given: for gray models, the gray original.
     originals = {color: bench.originals(table, color)
-                 for color in {row.subject.color(bench.workshop) for row in table.rows}}
-    references = [originals[row.subject.color(bench.workshop)] for row in table.rows]
-    made = [row.subject.new_faces(reference.faces.pixels, bench.workshop) for row, reference
+                 for color in {row.method.color(bench.inputs) for row in table.rows}}
+    references = [originals[row.method.color(bench.inputs)] for row in table.rows]
+    made = [row.method.new_faces(reference.faces.pixels, bench.inputs) for row, reference
             in zip(tqdm(table.rows, desc=f'new faces of table {table.name}', unit='row'),
                    references)]
     for reference in originals.values():
@@ -176,18 +177,18 @@ def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> N
     measured: dict[str, Mapping[str, Figure]] = dict(page.stored(options.output, table.name))
     for row, reference, new_faces in zip(
             tqdm(table.rows, desc=f'table {table.name}', unit='row'), references, made):
-        made_of = (row.subject.contributors(reference.faces.pixels, bench.training, bench.workshop)
+        made_of = (row.method.contributors(reference.faces.pixels, bench.training, bench.inputs)
                    if table is METHODS else None)
-        figures = suite.measure(reference, new_faces, made_of, row.subject.with_other_keys(
-            reference.faces.pixels, bench.workshop) if table is METHODS else ())
+        figures = suite.measure(reference, new_faces, made_of, row.method.with_other_keys(
+            reference.faces.pixels, bench.inputs) if table is METHODS else ())
         measured[row.label] = figures if table is METHODS else {
             name: figures[name] for name in table.measures if name in figures}
         write_csv(page.file_of(options.output, table.name),
                   {each.label: measured[each.label] for each in table.rows
                    if each.label in measured})
-        if isinstance(row.subject, Shipped) and table is METHODS:
+        if isinstance(row.method, ShippedMode) and table is METHODS:
             # Tells later whether the figures are still those of the networks that are shipped.
-            page.note(options.output, **{row.label: row.subject.chain(bench.workshop.models).key})
+            page.note(options.output, **{row.label: row.method.chain(bench.inputs.models).key})
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         sheet = np.vstack([_line(faces) for reference, new_faces in zip(references, made)

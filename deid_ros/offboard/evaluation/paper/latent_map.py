@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from deid_ros.offboard.common.datasets import Faces, tight
-from deid_ros.offboard.evaluation.paper.methods import Workshop
+from deid_ros.offboard.evaluation.paper.inputs import EvaluationInputs
 
 #: How many points a panel shows.
 SHOWN = 300
@@ -31,7 +31,7 @@ class Panel:
     young: np.ndarray
 
 
-def panels(training: Faces, workshop: Workshop) -> list[Panel]:
+def panels(training: Faces, inputs: EvaluationInputs) -> list[Panel]:
     """Return the panels: the plain encoder's latents, and three ways to shift them.
 
     :param training: see `training_faces`.
@@ -43,14 +43,14 @@ def panels(training: Faces, workshop: Workshop) -> list[Panel]:
     from deid_ros.offboard.training.common.data import read_labels
     from deid_ros.offboard.training.paper import shifts
 
-    data = read_labels(workshop.training_labels, training, ('gender', 'Young', 'ethnicity'))
+    data = read_labels(inputs.training_labels, training, ('gender', 'Young', 'ethnicity'))
     young, white = data.labels['Young'] == '1', data.labels['ethnicity'] == 'white'
     one_of_both = young != white
     faces = tight(data.faces, color=False).pixels[one_of_both]
     people = data.faces.identities[one_of_both]
     young, female = young[one_of_both], (data.labels['gender'] == 'Woman')[one_of_both]
     groups = 2 * female + young
-    latents = encoded(faces, workshop.models.network('fc/encoder'))
+    latents = encoded(faces, inputs.models.network('fc/encoder'))
 
     centres = shifts.cluster_centres(latents, _K, _SEED)
     shifted = {

@@ -11,7 +11,7 @@ from deid_ros.core.resources import models_directory
 from deid_ros.offboard.common.identities import KEYS
 from deid_ros.offboard.evaluation.measures.catalogue import MEASURES, RECALLS
 from deid_ros.offboard.evaluation.measures.figures import Figure
-from deid_ros.offboard.evaluation.paper.methods import Shipped
+from deid_ros.offboard.evaluation.paper.methods import ShippedMode
 from deid_ros.offboard.evaluation.paper.tables import (
     DETECTION,
     DETECTORS,
@@ -296,7 +296,7 @@ def _missing(folder: Path) -> str:
     models = ModelStore(str(models_directory()))
     facts = _facts(folder)
     gaps += [f'{METHODS.name}, {each.label}: measured with networks that are no longer shipped'
-             for each in METHODS.rows if isinstance(each.subject, Shipped)
-             and facts.get(each.label, '') not in ('', each.subject.chain(models).key)]
+             for each in METHODS.rows if isinstance(each.method, ShippedMode)
+             and facts.get(each.label, '') not in ('', each.method.chain(models).key)]
     lines = [f'- Table {gap}' for gap in gaps]
     return '\n'.join(['## Gaps\n', *lines, '']) if lines else ''

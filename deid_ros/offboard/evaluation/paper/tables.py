@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the results: their rows, what makes the new faces of each, the paper's figures.
+"""The tables of the results: their rows, the method of each row, the paper's figures.
 
 Paper: P. Nousi et al., "Deep autoencoders for attribute preserving face de-identification" (2020).
 What it does not tell (epochs of fine-tuning, α and β of Tables 3, 4 and 7) is as in the shipped
@@ -14,9 +14,9 @@ from deid_ros.offboard.evaluation.paper.methods import (
     Ablation,
     Baseline,
     LatentKSame,
-    Originals,
-    Shipped,
-    Subject,
+    Method,
+    ShippedMode,
+    Unchanged,
 )
 
 _SCORES = ('FCNS', 'DEID', 'DIV')
@@ -31,13 +31,13 @@ CONVOLUTIONAL_EPOCHS = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its label, what makes its faces, and the paper's figures.
+    """A row of a table: its label, its method, and the paper's figures.
 
     `paper` has a figure, or None, for each measure that the paper takes.
     """
 
     label: str
-    subject: Subject
+    method: Method
     paper: tuple[float | None, ...] = ()
 
 
@@ -107,7 +107,7 @@ PAPER_TABLES = (
     Table('3', 'Supervised shift, k neighbours', (
         f'{ATTRIBUTE_EPOCHS} epochs of fine-tuning each; α = 0.71 and β = 0.5, which the paper '
         'does not tell.'), (
-        Row('No shift', Shipped('reconstruct', 'finetuned'), (92.88, 85.22, 59.47)),
+        Row('No shift', ShippedMode('reconstruct', 'finetuned'), (92.88, 85.22, 59.47)),
         Row('k=10 Ethn', _attribute(10, _ETHNICITY), (96.82, 88.12, 59.27)),
         Row('k=10 Ethn+Mood', _attribute(10, _ETHNICITY, _MOOD), (99.10, 91.88, 48.51)),
         Row('k=10 Ethn+Mood+Mth', _attribute(10, _ETHNICITY, _MOOD, _MOUTH),
@@ -163,7 +163,6 @@ PAPER_TABLES = (
 )
 
 
-
 def _paper(table: str, label: str) -> tuple[float | None, ...]:
     return next(row.paper for each in PAPER_TABLES if each.name == table
                 for row in each.rows if row.label == label)
@@ -175,16 +174,16 @@ METHODS = Table('methods', 'The shipped modes and the alternatives', (
     'nothing like synthetic, beside which stands its best for DEID and DIV together. The network '
     'that tells DEID and DIV has taught the chain of synthetic, so that they flatter it; see '
     'models/README.md.'), (
-    Row('synthetic (default)', Shipped('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
-    Row('cluster at run time', Shipped('cluster', 'runtime'), _paper('5', 'K=180')),
-    Row('cluster', Shipped('cluster'), _paper('5', 'K=180')),
-    Row('attribute', Shipped('attribute'), _paper('3', 'k=20 Ethn+Mood+Mth')),
-    Row('neighbour', Shipped('neighbour'), _paper('6', 'α=0.8 n=9')),
-    Row('neighbour at run time', Shipped('neighbour', 'runtime'), _paper('6', 'α=0.8 n=9')),
-    Row('cell', Shipped('cell'), _paper('7', 'n=20')),
-    Row('cell at run time', Shipped('cell', 'runtime'), _paper('7', 'n=20')),
-    Row('reconstruct', Shipped('reconstruct'), _paper('3', 'No shift')),
-    Row('original', Originals(), (98.63, None, 99.1)),
+    Row('synthetic (default)', ShippedMode('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
+    Row('cluster at run time', ShippedMode('cluster', 'runtime'), _paper('5', 'K=180')),
+    Row('cluster', ShippedMode('cluster'), _paper('5', 'K=180')),
+    Row('attribute', ShippedMode('attribute'), _paper('3', 'k=20 Ethn+Mood+Mth')),
+    Row('neighbour', ShippedMode('neighbour'), _paper('6', 'α=0.8 n=9')),
+    Row('neighbour at run time', ShippedMode('neighbour', 'runtime'), _paper('6', 'α=0.8 n=9')),
+    Row('cell', ShippedMode('cell'), _paper('7', 'n=20')),
+    Row('cell at run time', ShippedMode('cell', 'runtime'), _paper('7', 'n=20')),
+    Row('reconstruct', ShippedMode('reconstruct'), _paper('3', 'No shift')),
+    Row('original', Unchanged(), (98.63, None, 99.1)),
     Row('blur, as shipped', Baseline(baselines.shipped, 'blur')),
     Row('blur, σ = 9 px', Baseline(baselines.blur, 9)),
     Row('blur, σ = 5 px', Baseline(baselines.blur, 5)),
