@@ -43,7 +43,7 @@ def options(tmp_path, monkeypatch):
                   np.array([f'person {index // 3}' for index in range(12)]))
     monkeypatch.setattr(results, 'load_faces', lambda data, cache: faces)
 
-    monkeypatch.setattr(results, '_consult', lambda faces, store: None)
+    monkeypatch.setattr(results, '_precompute', lambda faces, store: None)
 
     def measure(originals, new_faces, made_of, with_other_keys):
         return {name: _figure(float(new_faces.mean() % 100), len(new_faces))

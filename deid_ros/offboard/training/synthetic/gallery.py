@@ -42,7 +42,7 @@ from deid_ros.offboard.common import face_networks
 from deid_ros.offboard.common.datasets import Faces, tight, training_faces
 from deid_ros.offboard.common.recognition import SAME_PERSON
 from deid_ros.offboard.common.store import Store
-from deid_ros.offboard.common.training_people import CROWD_QUANTILE, TrainingPeople, people_of
+from deid_ros.offboard.common.training_people import CLOSE_QUANTILE, TrainingPeople, people_of
 from deid_ros.offboard.training.common import framing, views
 from deid_ros.offboard.training.common.data import TrainingData
 from deid_ros.offboard.training.common.recipe import Recipe, load_recipe
@@ -203,7 +203,7 @@ class Gallery:
                                 for faces in self._shown(np.arange(len(self.candidates.vectors)))])
         described = face_networks.descriptors(shown, self._store)
         to_people = self._crowd.distances(described)
-        limit = np.quantile(self._to_others(), CROWD_QUANTILE)
+        limit = np.quantile(self._to_others(), CLOSE_QUANTILE)
         by_candidate = (len(self.candidates.vectors), _LOOKS)
         codes = np.searchsorted(self._crowd.people, self._names)[self.candidates.people]
         own = np.take_along_axis(to_people, np.repeat(codes, _LOOKS, axis=0), axis=1).min(axis=1)
