@@ -136,7 +136,7 @@ def run(options: argparse.Namespace) -> Measured:
     """Measure the named tables, and write the page of all stored figures."""
     data = _EvaluationData(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    page.note(options.output, data=options.data.name, training=options.training_data.name)
+    page.record_facts(options.output, data=options.data.name, training=options.training_data.name)
     measured = {}
     for name in options.names:
         if name == DETECTION:
@@ -188,7 +188,8 @@ def _measure_rows(table: Table, data: _EvaluationData, options: argparse.Namespa
                    if each.label in measured})
         if isinstance(row.method, ShippedMode) and table is METHODS:
             # Shows later whether the figures are those of the shipped networks.
-            page.note(options.output, **{row.label: row.method.chain(data.inputs.models).key})
+            page.record_facts(options.output, **{row.label:
+            row.method.chain(data.inputs.models).key})
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         sheet = np.vstack([_line(faces) for reference, new_faces in zip(references, made)
@@ -215,7 +216,7 @@ def _measure_detectors(options: argparse.Namespace) -> None:
     if options.photos is None:
         raise ConfigurationError(f'the table {DETECTION} needs --photos')
     photos = detection.read_photos(options.photos)
-    page.note(options.output, photos=options.photos.name)
+    page.record_facts(options.output, photos=options.photos.name)
     measured = dict(page.stored(options.output, DETECTION))
     for row in tqdm(DETECTORS, desc='detectors', unit='row'):
         measured[row.label] = detection.figures(detection.measure(

@@ -125,7 +125,7 @@ def test_wrong_name_is_refused(capsys):
 def _fill(folder):
     """Write figures for all there is."""
     folder.mkdir(parents=True)
-    page.note(folder, data='data.tar', training='training.tar', photos='photos.tar')
+    page.record_facts(folder, data='data.tar', training='training.tar', photos='photos.tar')
     for name, table in TABLES.items():
         write_csv(page.file_of(folder, name), {
             row.label: {measure: _figure(50.0 + index) for measure in (
@@ -156,7 +156,7 @@ def test_page_has_all_tables_with_the_papers_figures(tmp_path):
 
 def test_page_names_what_was_measured_with_other_networks(tmp_path):
     _fill(tmp_path / 'results')
-    page.note(tmp_path / 'results', cluster='the hash of another chain')
+    page.record_facts(tmp_path / 'results', cluster='the hash of another chain')
     assert ('- Table methods, cluster: measured with networks that are no longer shipped'
             in page.page(tmp_path / 'results'))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`RESULTS.md`: what was measured, in two minutes, made of nothing but the stored figures."""
+"""`RESULTS.md`: a page of results, made from the stored figures alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -158,13 +158,13 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def stored(folder: Path, name: str) -> Measured:
-    """Return the figures of a table as far as they are measured."""
+    """Return the figures of a table that were measured so far."""
     path = file_of(folder, name)
     return read_csv(path) if path.exists() else {}
 
 
-def note(folder: Path, **facts: str) -> None:
-    """Keep what the figures are of: the names of the data, the hashes of the modes' chains."""
+def record_facts(folder: Path, **facts: str) -> None:
+    """Store what the figures are of: names of the data, hashes of the modes' chains."""
     path = folder / _FACTS
     known = _facts(folder) if path.exists() else {}
     path.write_text(json.dumps({**known, **facts}, indent=1, sort_keys=True) + '\n',
@@ -183,7 +183,7 @@ def write(folder: Path) -> None:
 
 def page(folder: Path) -> str:
     """Return the page of the figures in a folder; it links to the plots there."""
-    words = _words(folder)
+    words = _placeholders(folder)
     return '\n'.join((
         _INTRODUCTION.format_map(words),
         section(folder, METHODS.name),
@@ -199,7 +199,7 @@ def page(folder: Path) -> str:
 
 def section(folder: Path, name: str) -> str:
     """Return the part of the page about one table."""
-    words = _words(folder)
+    words = _placeholders(folder)
     if name == LATENTS:
         return _FIGURE_2_TEXT.format_map(words)
     measured = stored(folder, name)
@@ -221,8 +221,8 @@ def section(folder: Path, name: str) -> str:
                       _compared(table, table.rows, measured)))
 
 
-def _words(folder: Path) -> dict[str, str]:
-    """Return what the texts have places for."""
+def _placeholders(folder: Path) -> dict[str, str]:
+    """Return the values of the placeholders in the texts."""
     methods, detectors = stored(folder, METHODS.name), stored(folder, DETECTION)
     return {
         'photos': NOT_MEASURED, **_facts(folder),
@@ -236,13 +236,13 @@ def _words(folder: Path) -> dict[str, str]:
 
 
 def _percent(measured: Measured, name: str) -> str:
-    """Return a figure that is the same for all rows."""
+    """Return a figure that all rows share."""
     found = [figures[name].value for figures in measured.values() if name in figures]
     return f'{found[0]:.1f} %' if found else NOT_MEASURED
 
 
 def _number(measured: Measured, name: str) -> str:
-    """Return the N of a figure that has the same for all rows."""
+    """Return the N of a figure, which all rows share."""
     found = [figures[name].count for figures in measured.values() if name in figures]
     return str(found[0]) if found else NOT_MEASURED
 
@@ -266,7 +266,7 @@ def _compared(table: Table, rows: Sequence[Row], measured: Measured) -> str:
 def _with_interval(figure: Figure | None) -> str:
     if figure is None:
         return NOT_MEASURED
-    # A bootstrap sample misses a third of the people, so it says little about the least of them.
+    # ANON is a minimum. Bootstrap samples miss a third of the people, so its interval says little.
     return f'{figure.value:.0f}' if figure.unit == MEASURES['ANON'].unit else str(figure)
 
 
@@ -280,7 +280,7 @@ def _plain(labels: Sequence[str], names: Sequence[str], measured: Measured) -> s
 
 
 def _value(figures: Mapping[str, Figure], name: str) -> str:
-    """Return a value, with that of chance in parentheses where each row has its own."""
+    """Return a value, with its chance level in parentheses if that differs between rows."""
     if name not in figures:
         return NOT_MEASURED
     chance = figures.get(f'{name} by chance') if name.startswith('LEAK') else None
@@ -288,7 +288,7 @@ def _value(figures: Mapping[str, Figure], name: str) -> str:
 
 
 def _missing(folder: Path) -> str:
-    """Return which rows were not measured as they are now, so that nobody looks for gaps."""
+    """Return a list of the rows that were not measured, or not with the shipped networks."""
     expected = {name: [each.label for each in table.rows] for name, table in TABLES.items()}
     expected[DETECTION] = [each.label for each in DETECTORS]
     gaps = [f'{name}, {label}: not measured' for name, labels in expected.items()

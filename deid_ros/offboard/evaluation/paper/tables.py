@@ -3,8 +3,8 @@
 """The tables of the results: their rows, the method of each row, the paper's figures.
 
 Paper: P. Nousi et al., "Deep autoencoders for attribute preserving face de-identification" (2020).
-What it does not tell (epochs of fine-tuning, α and β of Tables 3, 4 and 7) is as in the shipped
-recipes, or fewer epochs, as the notes say.
+Values that it does not state (epochs of fine-tuning, α and β of Tables 3, 4 and 7) are those of the
+shipped recipes, or fewer epochs, as the notes say.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from deid_ros.offboard.evaluation.paper.methods import (
 _SCORES = ('FCNS', 'DEID', 'DIV')
 _ETHNICITY, _MOOD, _MOUTH = 'ethnicity', 'emotion', 'Mouth_Slightly_Open'
 
-#: Epochs of training: few, since two processor cores must be able to reproduce the tables.
+#: Epochs of training: few, so that two processor cores can reproduce the tables.
 PLAIN_EPOCHS = 12
 CLUSTER_EPOCHS = 15
 ATTRIBUTE_EPOCHS = 12
@@ -33,7 +33,7 @@ CONVOLUTIONAL_EPOCHS = 4
 class Row:
     """A row of a table: its label, its method, and the paper's figures.
 
-    `paper` has a figure, or None, for each measure that the paper takes.
+    `paper` has a figure, or None, for each measure of the table.
     """
 
     label: str
@@ -45,10 +45,10 @@ class Row:
 class Table:
     """A table.
 
-    :ivar name: the paper's number, or a word for a table that it does not have.
+    :ivar name: the number in the paper, or a word for other tables.
     :ivar note: what differs from the paper.
-    :ivar measures: the columns that the paper has, too; `Row.paper` holds its figures.
-    :ivar people: whether there is one face of each person.
+    :ivar measures: the columns that the paper has, too, with its figures in `Row.paper`.
+    :ivar people: whether it is measured on one face of each person.
     """
 
     name: str
@@ -203,8 +203,8 @@ TABLES = {table.name: table for table in (METHODS, *PAPER_TABLES)}
 class DetectorRow:
     """A row of the table of detectors.
 
-    `width`: images are shrunk to it, in pixels; 0 means never. `threshold`: least score; None for
-    each detector's own.
+    `width`: images are shrunk to this width in pixels; 0: never. `threshold`: least score; None for
+    the default of each detector.
     """
 
     detectors: tuple[str, ...]
@@ -213,7 +213,7 @@ class DetectorRow:
 
     @property
     def label(self) -> str:
-        """Return what stands in front of the row."""
+        """Return the label of the row."""
         name = ' + '.join(self.detectors)
         size = f', {self.width} px' if self.width else ', full size'
         return name + size + (f', score ≥ {self.threshold:g}' if self.threshold else '')
@@ -224,7 +224,7 @@ class DetectorRow:
         return self == DetectorRow(self.detectors)
 
 
-#: What the detectors miss is a leak.
+#: The table of detectors: a missed face is published.
 DETECTION = 'detection'
 DETECTORS = (
     DetectorRow(('centerface',)),
@@ -234,11 +234,11 @@ DETECTORS = (
     *(DetectorRow((name,)) for name in ('libfacedetection', 'dlib_hog', 'dlib_cnn')),
 )
 
-#: Looks for the new faces: neither the node's default nor the one that cropped them.
+#: Detector for the measure `detection`; not the node's default, nor the one that made the crops.
 DOWNSTREAM = 'libfacedetection'
 
 #: Figure 2, latents in two dimensions before and after shifts; see `latent_map`.
 LATENTS = 'figure_2'
 
-#: Everything that can be measured by name.
+#: Names of everything that can be measured.
 NAMES = (*TABLES, DETECTION, LATENTS)
