@@ -201,8 +201,8 @@ def _topic_pairs(before: _Bag, after: _Bag, topic: str, may_lack_frames: bool
                  ) -> Iterator[FramePair]:
     names = [name for name in (PREFIX + topic, topic) if name in after.topics(_IMAGES)]
     if not names:
-        raise SourceError(f'{after.path} has neither {PREFIX + topic} nor {topic}, the '
-                          f'image topics are {", ".join(after.topics(_IMAGES)) or "none"}')
+        raise SourceError(f'{after.path} has neither {PREFIX + topic} nor {topic}, only the '
+                          f'image topics {", ".join(after.topics(_IMAGES)) or "none"}')
     reports = after.reports(names[0])
     originals = before.images(topic)
     for new in after.images(names[0]):

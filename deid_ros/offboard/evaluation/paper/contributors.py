@@ -137,13 +137,13 @@ class _Encoder:
 
     def of_training(self, mirrored: bool) -> np.ndarray:
         """Return the latents of the training faces, or of their mirror images."""
-        from deid_ros.offboard.training.common import views
+        from deid_ros.offboard.training.common import augmentation
 
         path = self._path(mirrored)
         if path is not None and path.exists():
             return np.load(path, allow_pickle=False)
-        planes = views.planes(self._training.pixels, self._color)
-        result = self._encoded(views.view(planes.flip(-1) if mirrored else planes, None, 0))
+        planes = augmentation.planes(self._training.pixels, self._color)
+        result = self._encoded(augmentation.view(planes.flip(-1) if mirrored else planes, None, 0))
         if path is not None:
             # Written to a temporary file and renamed, as another run may read it at the same time.
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npy', delete=False) as file:

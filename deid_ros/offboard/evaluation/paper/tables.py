@@ -66,8 +66,8 @@ def _plain(widths: tuple[int, ...], epochs: int = PLAIN_EPOCHS) -> Ablation:
 
 def _attribute(n: int, *attributes: str) -> Ablation:
     name = f'fc_attribute_{n}_' + '_'.join(name[:2].lower() for name in attributes)
-    return Ablation(name, 'fc_attribute', {'epochs': ATTRIBUTE_EPOCHS, 'views': 6},
-                    {'n': n, 'attributes': attributes})
+    return Ablation(name, 'fc_attribute', {
+        'epochs': ATTRIBUTE_EPOCHS, 'epochs_per_view': 6}, {'n': n, 'attributes': attributes})
 
 
 def _cluster(k: int) -> Ablation:
@@ -76,13 +76,13 @@ def _cluster(k: int) -> Ablation:
 
 
 def _neighbour(n: int, alpha: float) -> Ablation:
-    return Ablation(f'conv_neighbour_{n}_{round(10 * alpha):02}', 'conv_neighbour',
-                    {'epochs': CONVOLUTIONAL_EPOCHS, 'views': 2}, {'n': n, 'alpha': alpha})
+    return Ablation(f'conv_neighbour_{n}_{round(10 * alpha):02}', 'conv_neighbour', {
+        'epochs': CONVOLUTIONAL_EPOCHS, 'epochs_per_view': 2}, {'n': n, 'alpha': alpha})
 
 
 def _cell(n: int) -> Ablation:
     return Ablation(f'conv_cell_{n}', 'conv_cell', {
-        'epochs': CONVOLUTIONAL_EPOCHS, 'views': 2, 'color': False, 'base': 'conv_gray'},
+        'epochs': CONVOLUTIONAL_EPOCHS, 'epochs_per_view': 2, 'color': False, 'base': 'conv_gray'},
         {'n': n, 'alpha': 0.5})
 
 

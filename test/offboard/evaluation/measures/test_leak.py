@@ -50,8 +50,8 @@ def test_crowd_quantile_is_that_of_unseen_people(training_people):
     to_unseen = training_people.distances(on_a_line(*unseen))
     found = leak.crowd_leak(training_people.distances(on_a_line(9.0, 10.4, 10.6, 30.0)), to_unseen)
     # The nearest is eve at 9, so unseen people are 1 … 11 away: the 5 % quantile is 1.5.
-    assert found['LEAK training_people'].value == pytest.approx(50)
-    quantiles = [found[f'LEAK training_people: unseen people, {level} % quantile'].value
+    assert found['LEAK crowd'].value == pytest.approx(50)
+    quantiles = [found[f'LEAK crowd: unseen people, {level} % quantile'].value
                  for level in ('1', '5', '50')]
     assert quantiles == pytest.approx([1.1, 1.5, 6.0], abs=1e-3)
 
