@@ -25,7 +25,7 @@ def anonymize_in_small_steps(ready: Event, source: Path, target: Path, *options:
 
     :param ready: set when all is imported and the command begins.
     """
-    with mock.patch('deid_ros.offboard.recordings.run.tool._CHECKPOINT_PERIOD', 0.02), \
+    with mock.patch('deid_ros.offboard.recordings.run.passes._CHECKPOINT_PERIOD', 0.02), \
             mock.patch('deid_ros.offboard.recordings.formats.mcap_writer.CHUNK_SIZE', 50_000), \
             mock.patch('deid_ros.offboard.recordings.cli._mebibytes', int):
         ready.set()

@@ -19,10 +19,11 @@ from typing import Any
 from tqdm import tqdm
 
 from deid_ros.core.errors import DeidError
-from deid_ros.offboard.recordings.parameters import read_parameters
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.offboard.recordings.policy.selection import Rules
 from deid_ros.offboard.recordings.report import Summary
-from deid_ros.offboard.recordings.run.tool import Options, plan, run
+from deid_ros.offboard.recordings.run.plan import Options, plan
+from deid_ros.offboard.recordings.run.runner import run
 
 #: Exit codes.
 DONE, FAILED, WRONG_USE, RECOGNIZABLE = 0, 1, 2, 3
@@ -93,7 +94,7 @@ def _main(given: argparse.Namespace) -> int:
         with progress:
             summary = run(options, progress)
     except (DeidError, OSError, MemoryError) as error:
-        print(f'anonymize_bag: {_told(error)}', file=sys.stderr)
+        print(f'anonymize_bag: {_sentence_of(error)}', file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print('anonymize_bag: interrupted; --resume goes on with it.', file=sys.stderr)
@@ -121,7 +122,7 @@ def _mebibytes(text: str) -> int:
     return _positive(text) << 20
 
 
-def _told(error: BaseException) -> str:
+def _sentence_of(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         place = f'{error.filename}: ' if error.filename else ''
         return (f'{place}{error.strerror}. Nothing is finished; --resume goes on once that is put '

@@ -23,7 +23,7 @@ import numpy as np
 from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.core.tracking import Tracker
 from deid_ros.core.tracking.state import face_state, face_with
-from deid_ros.offboard.recordings.run.frames import Seen, view_from_bytes, view_to_bytes
+from deid_ros.offboard.recordings.run.frames import FrameDetections, view_from_bytes, view_to_bytes
 
 #: Frames over which a face is held from either side to be met from the other.
 BRIDGE_FRAMES = 25
@@ -49,12 +49,12 @@ class Linker:
         self._tracker = Tracker()
         self._unseen: dict[int | None, int] = {}
 
-    def next(self, seen: Seen | None) -> list[Held]:
+    def next(self, detections: FrameDetections | None) -> list[Held]:
         """Return the faces held in the next frame; None is one that cannot be opened."""
-        if seen is None:
+        if detections is None:
             return []
-        self._tracker.advance(self._direction * seen.seconds, seen.view)
-        faces = self._tracker.update(seen.faces, BRIDGE_FRAMES)
+        self._tracker.advance(self._direction * detections.seconds, detections.view)
+        faces = self._tracker.update(detections.faces, BRIDGE_FRAMES)
         held = [face for face in faces if face.held]
         self._unseen = {face.track: self._unseen.get(face.track, 0) + 1 for face in held}
         return [Held(face, self._unseen[face.track]) for face in held]
@@ -65,7 +65,7 @@ def merged(detected: Sequence[Face], forwards: Sequence[Held], backwards: Sequen
     """Return all faces of a frame: those detected, and those held from either side or both.
 
     :param hold_frames: for how many frames a face is held from one side only: after it was last
-        seen, and before it was first seen.
+        detections, and before it was first detections.
     """
     result = list(detected)
     left = list(backwards)
@@ -97,19 +97,19 @@ def _mean(one: Face, other: Face) -> Face:
     return Face(box, nearer.score, landmarks, one.track, (weight + other_weight) ** -0.5)
 
 
-def linked(frames: Sequence[Seen], hold_frames: int) -> list[list[Face]]:
+def linked(frames: Sequence[FrameDetections], hold_frames: int) -> list[list[Face]]:
     """Return all faces of each frame of a sequence that is short enough for the memory.
 
     :param hold_frames: see `merged`.
     """
     backwards = Linker(-1)
-    later = [backwards.next(seen) for seen in reversed(frames)][::-1]
+    later = [backwards.next(detections) for detections in reversed(frames)][::-1]
     forwards = Linker(1)
-    return [merged(seen.faces or [], forwards.next(seen), held, hold_frames)
-            for seen, held in zip(frames, later, strict=True)]
+    return [merged(detections.faces or [], forwards.next(detections), held, hold_frames)
+            for detections, held in zip(frames, later, strict=True)]
 
 
-class Detections:
+class DetectionLog:
     """What was seen in all frames of a recording, by channel, in files that survive a kill.
 
     :param folder: where the files are, or will be.
@@ -130,9 +130,9 @@ class Detections:
         """Tell whether the frame of that number, from 0 on, is not known yet."""
         return number >= len(self._lines(channel))
 
-    def add(self, channel: int, seen: Seen | None) -> None:
+    def add(self, channel: int, detections: FrameDetections | None) -> None:
         """Add what was seen in the next frame; None if it cannot be opened."""
-        self._lines(channel).append(_seen_to_json(seen))
+        self._lines(channel).append(_detections_to_json(detections))
 
     def link(self, channels: Sequence[int]) -> None:
         """Go through all frames backwards, once they are known."""
@@ -141,7 +141,7 @@ class Detections:
             held = _Lines(self._path(channel, 'held'), goes_on=False)
             for number in reversed(range(len(lines))):
                 held.append([[face_state(face), frames] for face, frames
-                             in linker.next(_seen_from_json(lines[number]))])
+                             in linker.next(_detections_from_json(lines[number]))])
             self._files[-1 - channel] = held
 
     def faces(self, channel: int, start: int) -> Iterator[list[Face] | None]:
@@ -151,23 +151,23 @@ class Detections:
         """
         linker, lines, held = Linker(1), self._lines(channel), self._files[-1 - channel]
         for number in range(len(lines)):
-            seen = _seen_from_json(lines[number])
-            forwards = linker.next(seen)
+            detections = _detections_from_json(lines[number])
+            forwards = linker.next(detections)
             if number < start:
                 continue
-            if seen is None or seen.faces is None:
+            if detections is None or detections.faces is None:
                 yield None
                 continue
             backwards = [Held(face_with(face), frames)
                          for face, frames in held[len(lines) - 1 - number]]
-            view = seen.view
-            yield [face for face in merged(seen.faces, forwards, backwards,
+            view = detections.view
+            yield [face for face in merged(detections.faces, forwards, backwards,
                                                    self._hold_frames)
                    if not region_of(face.extent, view.width, view.height).is_empty]
 
     def _lines(self, channel: int) -> '_Lines':
         if channel not in self._files:
-            self._files[channel] = _Lines(self._path(channel, 'seen'), goes_on=True)
+            self._files[channel] = _Lines(self._path(channel, 'detected'), goes_on=True)
         return self._files[channel]
 
     def _path(self, channel: int, what: str) -> Path:
@@ -208,18 +208,18 @@ class _Lines:
         self._file.close()
 
 
-def _seen_to_json(seen: Seen | None) -> Any:
-    if seen is None:
+def _detections_to_json(detections: FrameDetections | None) -> Any:
+    if detections is None:
         return None
-    faces = None if seen.faces is None else [face_state(face) for face in seen.faces]
-    view = seen.view
-    return [seen.seconds, faces, base64.b64encode(view_to_bytes(view)).decode(), view.gray.shape,
-            view.width, view.height]
+    faces = None if detections.faces is None else [face_state(face) for face in detections.faces]
+    view = detections.view
+    pixels = base64.b64encode(view_to_bytes(view)).decode()
+    return [detections.seconds, faces, pixels, view.gray.shape, view.width, view.height]
 
 
-def _seen_from_json(entry: Any) -> Seen | None:
+def _detections_from_json(entry: Any) -> FrameDetections | None:
     if entry is None:
         return None
     seconds, faces, pixels, *rest = entry
-    return Seen(seconds, view_from_bytes(base64.b64decode(pixels), *rest),
+    return FrameDetections(seconds, view_from_bytes(base64.b64decode(pixels), *rest),
                 None if faces is None else [face_with(face) for face in faces])

@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from deid_ros.core.deidentifier import Deidentifier
 from deid_ros.core.errors import CodecError, DeidError
 from deid_ros.core.faces import Face
-from deid_ros.core.failsafe import Outcome, process_or_withhold
+from deid_ros.core.failsafe import Outcome
 from deid_ros.core.image_codec import encode_jpeg, open_image
-from deid_ros.core.parameters import make_pipeline, pipeline_settings
 from deid_ros.core.pipeline import masked_frame, stamp_of
 from deid_ros.core.tracking import View, view_of
 from deid_ros.offboard.recordings.policy.messages import AnyImage, Kind, opened
@@ -29,7 +29,7 @@ _THUMBNAIL_WIDTH = 320
 _THUMBNAIL_QUALITY = 75
 
 
-class Work(NamedTuple):
+class FrameOptions(NamedTuple):
     """What is done with every frame."""
 
     #: Of all parameters, by name.
@@ -45,13 +45,13 @@ class Task(NamedTuple):
     #: In nanoseconds, for images without a header.
     time: int = 0
     #: Only the faces are wanted.
-    only_look: bool = False
+    detect_only: bool = False
     #: The faces to treat; None to find them.
     faces: list[Face] | None = None
     wants_thumbnail: bool = False
 
 
-class Seen(NamedTuple):
+class FrameDetections(NamedTuple):
     """What a tracker needs of a frame."""
 
     seconds: float
@@ -77,13 +77,13 @@ class Result(NamedTuple):
     data: tuple[bytes | memoryview, ...] = ()
 
 
-class Follower(Protocol):
+class FrameTracker(Protocol):
     """A camera's tracker, for one of its frames."""
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
 
-    def update(self, seen: Seen) -> list[Face]:
+    def update(self, detections: FrameDetections) -> list[Face]:
         """Return the faces of the frame."""
 
 
@@ -93,21 +93,18 @@ class FrameWorker:
     :raises ConfigurationError: a model or a package is missing.
     """
 
-    def __init__(self, work: Work) -> None:
-        self._pipeline = make_pipeline(work.values)
-        self._settings = pipeline_settings(work.values)
-        self._on_failure = work.values['on_failure']
-        self._verifier = Verifier(self._pipeline, self._settings) if work.verify else None
+    def __init__(self, options: FrameOptions) -> None:
+        self._deidentifier = Deidentifier(**options.values)
+        self._settings = self._deidentifier.settings
+        self._verifier = (Verifier(self._deidentifier.pipeline, self._settings) if options.verify
+                          else None)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What does the work: names, devices, hashes."""
-        pipeline = self._pipeline
-        return {'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
-                'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
-                'fallback': pipeline.fallback.name, 'model_sha256': pipeline.model_hashes}
+        return self._deidentifier.provenance
 
-    def look(self, task: Task) -> tuple[Seen | None, Result]:
+    def detect(self, task: Task) -> tuple[FrameDetections | None, Result]:
         """Return what is seen in a frame: None if it cannot be opened."""
         try:
             message = opened(task.kind, task.serialized, task.time)
@@ -116,15 +113,16 @@ class FrameWorker:
             return None, _withheld(error)
         seconds, view = stamp_of(message.fields), view_of(bgr)
         try:
-            faces = self._pipeline.detect(bgr, self._settings)
+            faces = self._deidentifier.pipeline.detect(bgr, self._settings)
         except Exception as error:
-            return Seen(seconds, view, None), _withheld(error)
-        return Seen(seconds, view, faces), Result('seen', '', '', message.stamp, [], '')
+            return FrameDetections(seconds, view, None), _withheld(error)
+        return (FrameDetections(seconds, view, faces),
+                Result('detected', '', '', message.stamp, [], ''))
 
-    def treat(self, task: Task, follower: Follower | None) -> Result:
+    def treat(self, task: Task, frame_tracker: FrameTracker | None) -> Result:
         """Return the anonymized frame. Whatever goes wrong, the frame is withheld. Never raises.
 
-        :param follower: of the frame's camera; None if its faces are not tracked.
+        :param frame_tracker: of the frame's camera; None if its faces are not tracked.
         """
         try:
             message = opened(task.kind, task.serialized, task.time)
@@ -132,11 +130,10 @@ class FrameWorker:
             return _withheld(error)
         tracker: Any = None
         if task.faces is not None:
-            tracker = _KnownFaces(task.faces)
-        elif follower:
-            tracker = _RemoteTracker(follower)
-        outcome = process_or_withhold(self._pipeline, message.fields, self._settings,
-                                      self._on_failure, tracker=tracker)
+            tracker = _PrecomputedFaces(task.faces)
+        elif frame_tracker:
+            tracker = _RemoteTracker(frame_tracker)
+        outcome = self._deidentifier.process_or_withhold(message.fields, tracker)
         if isinstance(tracker, _RemoteTracker):
             tracker.end()
         try:
@@ -159,7 +156,7 @@ class FrameWorker:
 
     def _failed(self, message: AnyImage, result: Result) -> Result:
         """Return a black frame instead of none, if that is wanted and possible."""
-        if self._on_failure == 'mask_frame':
+        if self._deidentifier.values['on_failure'] == 'mask_frame':
             with suppress(Exception):
                 frame = masked_frame(message.fields, self._settings.jpeg_quality)
                 return result._replace(status='masked', data=message.with_data(
@@ -170,8 +167,8 @@ class FrameWorker:
 class _RemoteTracker:
     """A tracker for the frame path that asks the camera's own."""
 
-    def __init__(self, follower: Follower) -> None:
-        self._follower = follower
+    def __init__(self, frame_tracker: FrameTracker) -> None:
+        self._frame_tracker = frame_tracker
         self._pending: tuple[float, View] | None = None
 
     def advance(self, seconds: float, view: View) -> None:
@@ -180,20 +177,21 @@ class _RemoteTracker:
     def is_detection_due(self, interval: int) -> bool:
         # With an interval of 1 it always is. So the detector need not wait for earlier frames.
         assert self._pending
-        return interval <= 1 or self._follower.is_due(*self._pending)
+        return interval <= 1 or self._frame_tracker.is_due(*self._pending)
 
     def update(self, detected: Sequence[Face] | None, hold_frames: int) -> list[Face]:
         assert self._pending
         pending, self._pending = self._pending, None
-        return self._follower.update(Seen(*pending, None if detected is None else list(detected)))
+        return self._frame_tracker.update(
+            FrameDetections(*pending, None if detected is None else list(detected)))
 
     def end(self) -> None:
         """Let the camera's tracker know of a frame at which the detector failed."""
         if self._pending:
-            self._follower.is_due(*self._pending)
+            self._frame_tracker.is_due(*self._pending)
 
 
-class _KnownFaces:
+class _PrecomputedFaces:
     """A tracker for the frame path that knows the faces without the detector."""
 
     def __init__(self, faces: list[Face]) -> None:

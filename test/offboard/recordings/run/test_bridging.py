@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from deid_ros.core.faces import Box, Face
 from deid_ros.core.tracking import view_of
-from deid_ros.offboard.recordings.run.bridging import BRIDGE_FRAMES, Detections, linked
-from deid_ros.offboard.recordings.run.frames import Seen
+from deid_ros.offboard.recordings.run.bridging import BRIDGE_FRAMES, DetectionLog, linked
+from deid_ros.offboard.recordings.run.frames import FrameDetections
 
 WIDTH, HEIGHT, SIZE = 640, 360, 40.0
 VIEW = view_of(np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8))
@@ -23,8 +23,8 @@ def box(number: int) -> Box:
     return Box(60.0 + 4 * number, 100.0, SIZE, SIZE)
 
 
-def walk(count: int, missed: set[int]) -> list[Seen]:
-    return [Seen(number / 25, VIEW, [] if number in missed else [Face(box(number), 0.9)])
+def walk(count: int, missed: set[int]) -> list[FrameDetections]:
+    return [FrameDetections(number / 25, VIEW, [] if number in missed else [Face(box(number), 0.9)])
             for number in range(count)]
 
 
@@ -64,13 +64,13 @@ def test_a_face_is_held_before_it_was_seen_and_after() -> None:
 @given(missed=st.sets(st.integers(0, 29)), hold_frames=st.integers(0, 8))
 def test_what_was_detected_is_always_there(missed: set[int], hold_frames: int) -> None:
     frames = walk(30, missed)
-    for seen, faces in zip(frames, linked(frames, hold_frames), strict=True):
-        assert [face._replace(track=None) for face in faces if not face.held] == seen.faces
+    for detections, faces in zip(frames, linked(frames, hold_frames), strict=True):
+        assert [face._replace(track=None) for face in faces if not face.held] == detections.faces
 
 
 def test_files_give_what_the_memory_gives(tmp_path: Path) -> None:
     frames = walk(20, {0, 7, 8, 19})
-    detections = Detections(tmp_path, 4)
+    detections = DetectionLog(tmp_path, 4)
     for seen in frames[:12]:
         assert detections.wants(5, 11)
         detections.add(5, seen)
@@ -78,7 +78,7 @@ def test_files_give_what_the_memory_gives(tmp_path: Path) -> None:
     # As after a kill that cut the last line.
     path, = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-9])
-    detections = Detections(tmp_path, 4)
+    detections = DetectionLog(tmp_path, 4)
     assert not detections.wants(5, 10)
     for number in range(11, 20):
         assert detections.wants(5, number)

@@ -164,7 +164,7 @@ def test_what_is_only_needed_to_go_on_never_gets_into_the_result(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr('deid_ros.offboard.recordings.run.tool.shutil',
+        patch.setattr('deid_ros.offboard.recordings.run.runner.shutil',
                       SimpleNamespace(rmtree=killed))
         assert anonymize(bag, out, *options) == 1
     names = ['deid_report.html', 'deid_report.json', 'metadata.yaml', 'out_0.mcap']

@@ -14,14 +14,19 @@ from rosbags.highlevel import AnyReader
 
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.core.tracking import Tracker, view_of
 from deid_ros.core.tracking.state import state_of, tracker_with
 from deid_ros.offboard.recordings.cli import main
 from deid_ros.offboard.recordings.errors import BagError
 from deid_ros.offboard.recordings.formats.recording import CDR, IMAGE
-from deid_ros.offboard.recordings.parameters import read_parameters
 from deid_ros.offboard.recordings.policy.messages import Kind
-from deid_ros.offboard.recordings.run.frames import Task, Work, view_from_bytes, view_to_bytes
+from deid_ros.offboard.recordings.run.frames import (
+    FrameOptions,
+    Task,
+    view_from_bytes,
+    view_to_bytes,
+)
 from deid_ros.offboard.recordings.run.workers import Camera, Workers
 
 FAST = ['detector.type:=dlib_hog', 'deid.method:=pixelate']
@@ -68,7 +73,7 @@ def test_the_number_of_processes_changes_nothing(options: list[str], bag: Path, 
 
 
 def test_a_process_that_is_killed_is_told() -> None:
-    work = Work(read_parameters(None, FAST))
+    work = FrameOptions(read_parameters(None, FAST))
     with Workers(work, 2) as workers:
         task = Task(Kind(IMAGE, CDR), serialized(0))
         assert workers.result(workers.submit(task)).status == 'published'
@@ -80,7 +85,8 @@ def test_a_process_that_is_killed_is_told() -> None:
 
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_what_is_missing_is_told(jobs: int) -> None:
-    work = Work(read_parameters(None, ['detector.type:=yunet', 'detector.model_path:=/no/such']))
+    work = FrameOptions(read_parameters(
+        None, ['detector.type:=yunet', 'detector.model_path:=/no/such']))
     with pytest.raises(ConfigurationError, match='/no/such'):
         Workers(work, jobs)
 
@@ -88,7 +94,7 @@ def test_what_is_missing_is_told(jobs: int) -> None:
 @pytest.mark.parametrize('jobs', [1, 2])
 def test_frames_that_fail_do_not_keep_others_waiting(jobs: int) -> None:
     values = read_parameters(None, FAST)
-    with Workers(Work(values), jobs) as workers:
+    with Workers(FrameOptions(values), jobs) as workers:
         camera = Camera(values)
         statuses = []
         for number in range(0, 9, workers.capacity):

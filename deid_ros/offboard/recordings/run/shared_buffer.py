@@ -8,7 +8,7 @@ from multiprocessing import reduction
 from typing import Any
 
 
-class Slot:
+class SharedBuffer:
     """Memory into which one process puts something and from which another gets it.
 
     It is a file without a name, in memory alone, which both have mapped: however the processes end,
@@ -54,5 +54,5 @@ class Slot:
         return memoryview(self._map) if self._map is not None else memoryview(bytearray())
 
 
-def _received(file: Any) -> Slot:
-    return Slot(file.detach())
+def _received(file: Any) -> SharedBuffer:
+    return SharedBuffer(file.detach())

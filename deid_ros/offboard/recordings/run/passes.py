@@ -1,70 +1,36 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""One run, from a recording to its anonymized copy.
-
-Everything is written into a folder beside the target, out of which the target is moved at the very
-end. Until then there is nothing that could be taken for finished. What is only needed to go on,
-small gray copies of original frames among it, stays behind and is deleted.
-"""
+"""Passes over a recording: one that finds all faces, and the one that writes the copy."""
 
 import base64
-import shutil
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from mcap.records import Attachment, Metadata
 
-from deid_ros import __version__
-from deid_ros.core.deidentification.identities import draw_key
-from deid_ros.core.parameters import KEY, public
 from deid_ros.core.tracking.state import tracker_with
-from deid_ros.offboard.recordings.errors import BagError
 from deid_ros.offboard.recordings.formats.image_folder import ImageFolder, ImageFolderWriter
-from deid_ros.offboard.recordings.formats.reading import open_recording
-from deid_ros.offboard.recordings.formats.recording import FILE, Channel, Message, Recording
-from deid_ros.offboard.recordings.formats.ros1 import AsRos2
+from deid_ros.offboard.recordings.formats.recording import FILE, Channel, Message
 from deid_ros.offboard.recordings.formats.video import VideoFile, VideoFileWriter
-from deid_ros.offboard.recordings.formats.writing import (
-    COMPRESSIONS,
-    RecordingWriter,
-    Target,
-    version_like,
-)
+from deid_ros.offboard.recordings.formats.writing import RecordingWriter
 from deid_ros.offboard.recordings.policy.selection import (
     ANONYMIZE,
     COPY,
     LEAVE_OUT,
-    Decision,
-    Rules,
     check_kept,
-    decide,
     is_picture,
     kind_of,
 )
-from deid_ros.offboard.recordings.report import REPORT_FILES, Summary, write_reports
-from deid_ros.offboard.recordings.run.bridging import Detections
-from deid_ros.offboard.recordings.run.fingerprint import Hashes, fingerprint
-from deid_ros.offboard.recordings.run.frames import (
-    Result,
-    Task,
-    Work,
-    view_from_bytes,
-    view_to_bytes,
-)
+from deid_ros.offboard.recordings.run.bridging import DetectionLog
+from deid_ros.offboard.recordings.run.frames import Result, Task, view_from_bytes, view_to_bytes
+from deid_ros.offboard.recordings.run.jobs import Camera, Job
 from deid_ros.offboard.recordings.run.journal import Journal
-from deid_ros.offboard.recordings.run.workers import Camera, Job, Workers
+from deid_ros.offboard.recordings.run.plan import Options, Plan
+from deid_ros.offboard.recordings.run.workers import Workers
 
-JOURNAL_FILE = 'journal.jsonl'
-#: Holds the secret of an unfinished run; it goes with the folder.
-KEY_FILE = 'key'
-#: Appended to the target's name while a run is not finished.
-UNFINISHED = '.unfinished'
-# What is a folder, with the reports in it.
-_FOLDERS = ('mcap', 'sqlite3', 'images')
 # Bytes of copied messages that may wait for a frame before them.
 _MOST_WAITING = 64 << 20
 # Of each of them, beside its data.
@@ -72,25 +38,6 @@ _OVERHEAD = 300
 # Seconds between two checkpoints, at least.
 _CHECKPOINT_PERIOD = 1.0
 _THUMBNAILS = 6
-
-
-class Options(NamedTuple):
-    """What the user wants."""
-
-    source: Path
-    target: Path
-    #: Of all parameters, by name.
-    values: dict[str, Any]
-    rules: Rules = Rules()
-    #: `mcap`, `sqlite3` or `ros1`; empty for the one that fits the target's name.
-    storage: str = ''
-    #: `none`, `zstd`, `lz4` or `bz2`; empty for that of the source.
-    compression: str = ''
-    split_size: int = 0
-    jobs: int = 1
-    bridge_gaps: bool = False
-    verify: bool = False
-    resume: bool = False
 
 
 class Progress(Protocol):
@@ -101,175 +48,6 @@ class Progress(Protocol):
 
     def advance(self, is_frame: bool, faces: int) -> None:
         """A message is done."""
-
-
-class Plan(NamedTuple):
-    """What will happen to each channel of a recording, and what is written."""
-
-    recording: Recording
-    decisions: list[Decision]
-    target: Target
-
-
-def plan(options: Options, stack: ExitStack) -> Plan:
-    """Open the source and decide what will happen.
-
-    :param stack: closes the source.
-    :raises BagError: it cannot be read, or what is wanted of it cannot be done.
-    """
-    recording = stack.enter_context(open_recording(options.source))
-    if isinstance(recording, (ImageFolder, VideoFile)):
-        return _plan_plain(options, recording)
-    is_ros1_target = options.storage == 'ros1' or (
-        not options.storage and options.target.suffix == '.bag')
-    if is_ros1_target and recording.storage != 'ros1':
-        raise BagError('A ROS 1 bag is only made from a ROS 1 bag. Name a folder as the target, or '
-                       'give --storage.')
-    if recording.storage == 'ros1' and not is_ros1_target:
-        recording = AsRos2(recording)
-    storage = 'ros1' if is_ros1_target else options.storage or 'mcap'
-    if storage == 'ros1' and options.split_size:
-        raise BagError('--split-size is for rosbag2 recordings; a ROS 1 bag is one file.')
-    # Attachments are known at the end only; topics now.
-    check_kept([name for name in options.rules.keep if name.startswith('/')],
-               recording.channels, ())
-    decisions = decide(recording, options.rules)
-    return Plan(recording, decisions, Target(
-        storage, _compression(options.compression, storage, recording), options.split_size,
-        version_like(recording.version), recording.ros_distro))
-
-
-def _plan_plain(options: Options, recording: ImageFolder | VideoFile) -> Plan:
-    """Plan for images or a video, of which the same kind is written."""
-    if any((options.storage, options.compression, options.split_size, options.rules != Rules())):
-        raise BagError('--storage, --compression, --split-size, --topics, --exclude and --keep are '
-                       'for recordings, not for images or videos.')
-    suffix = recording.files[0].suffix if isinstance(recording, VideoFile) else ''
-    if suffix and options.target.suffix.lower() != suffix.lower():
-        raise BagError(f'The target {options.target} must end in {suffix}, as the video does.')
-    if options.bridge_gaps and isinstance(recording, ImageFolder):
-        raise BagError('--bridge-gaps is for recordings and videos: images of a folder are not one '
-                       'after the other in time.')
-    return Plan(recording, decide(recording, options.rules), Target(recording.storage))
-
-
-def run(options: Options, progress: Progress) -> Summary:
-    """Write the anonymized copy.
-
-    :returns: what the report says.
-    :raises BagError: nothing was written that could be taken for finished.
-    :raises OSError: the same, as the disk is full or a file may not be written.
-    """
-    if options.target.exists():
-        raise BagError(f'{options.target} exists already. It is never overwritten: move it away, '
-                       'or name another target.')
-    folder = options.target.with_name(options.target.name + UNFINISHED)
-    if folder.exists() and not options.resume:
-        raise BagError(f'{folder} is an unfinished run. Go on with it by --resume, or delete it.')
-    with ExitStack() as stack:
-        planned = plan(options, stack)
-        goes_on = folder.exists()
-        if goes_on and not (folder / JOURNAL_FILE).exists() and any(folder.iterdir()):
-            raise BagError(f'{folder} is no unfinished run: it has no {JOURNAL_FILE}. Move it '
-                           'away.')
-        output = folder / _name_in(planned.target.storage, options.target)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not output.exists():  # There is nothing to go on with, whatever the journal says.
-            (folder / JOURNAL_FILE).write_bytes(b'')
-        journal = Journal(folder / JOURNAL_FILE, _head(options, planned))
-        reports = output if planned.target.storage in _FOLDERS else folder
-        reports.mkdir(exist_ok=True)
-        stack.callback(journal.close)
-        hashes = Hashes(planned.recording.files)
-        stack.callback(hashes.stop)
-        values = {**options.values, KEY: _run_key(folder, options.values[KEY])}
-        if planned.target.storage == 'video':
-            values['on_failure'] = 'mask_frame'  # Without a frame, the rest would come too early.
-        workers = stack.enter_context(Workers(Work(values, options.verify), options.jobs))
-        detections = None
-        if options.bridge_gaps:
-            detections = Detections(folder, options.values['tracking.hold_frames'])
-            stack.callback(detections.close)
-            _Look(planned, workers, progress, detections).run()
-        copy = _Copy(planned, workers, progress, options, output, journal, detections)
-        stack.callback(copy.close)
-        provenance = {
-            'package': 'deid_ros', 'version': __version__, **workers.provenance,
-            'parameters': public({**values, KEY: options.values[KEY]}),
-            'bridge_gaps': options.bridge_gaps,
-            'verify': options.verify}
-        copy.run()
-        provenance['input_sha256'] = hashes.result()
-        copy.finish(provenance)
-        summary = write_reports(reports, planned.recording, planned.decisions, provenance,
-                                journal)
-    if reports is folder:
-        for name in REPORT_FILES:
-            (folder / name).rename(options.target.with_name(f'{options.target.stem}.{name}'))
-    output.rename(options.target)
-    # Only now: until the target has its name, a kill must leave something to go on with.
-    shutil.rmtree(folder)
-    return summary
-
-
-def _run_key(folder: Path, wanted: str) -> str:
-    """Return the secret that chooses synthetic identities, the same when the run goes on.
-
-    :raises BagError: the unfinished run has another one than is wanted.
-    """
-    path = folder / KEY_FILE
-    if not path.exists():
-        # Whole or not at all, as a run that goes on must not take a part of it for its key.
-        partial = path.with_suffix('.partial')
-        partial.touch(0o600)
-        partial.write_text(wanted or draw_key(), encoding='utf-8')
-        partial.rename(path)
-    key = path.read_text(encoding='utf-8')
-    if wanted and wanted != key:
-        raise BagError(f'{folder} is an unfinished run with another {KEY}. Go on with that one, or '
-                       'delete the folder.')
-    return key
-
-
-def _name_in(storage: str, target: Path) -> str:
-    """Return what the target is called in the folder of an unfinished run."""
-    return f'{target.stem}.bag' if storage == 'ros1' else target.name
-
-
-def _head(options: Options, planned: Plan) -> dict[str, Any]:
-    """Return all that the result depends on."""
-    return {'version of deid_ros': __version__,
-            'input': fingerprint(planned.recording.files), 'parameters': public(options.values),
-            'choice of topics': [list(decision) for decision in planned.decisions],
-            '--storage': planned.target.storage, '--compression': planned.target.compression,
-            '--split-size': planned.target.split_size, '--bridge-gaps': options.bridge_gaps,
-            '--verify': options.verify}
-
-
-def _writer(planned: Plan, output: Path, channels: Sequence[Channel],
-            state: dict[str, Any] | None) -> RecordingWriter | ImageFolderWriter | VideoFileWriter:
-    recording = planned.recording
-    if isinstance(recording, ImageFolder):
-        return ImageFolderWriter(output, recording.names)
-    if isinstance(recording, VideoFile):
-        return VideoFileWriter(output, recording)
-    if planned.target.storage == 'ros1':
-        return RecordingWriter(output.parent, output.stem, channels, planned.target, state)
-    return RecordingWriter(output, output.name, channels, planned.target, state)
-
-
-def _compression(wanted: str, storage: str, recording: Recording) -> Any:
-    allowed = COMPRESSIONS[storage]
-    if not wanted:
-        # Compressed as the source is; if that is not possible, in the storage's own way.
-        if recording.compression in allowed:
-            return recording.compression
-        return allowed[1] if recording.compression.mode else allowed[0]
-    for compression in allowed:
-        if (compression.format or 'none') == wanted:
-            return compression
-    names = ', '.join(compression.format or 'none' for compression in allowed)
-    raise BagError(f'--compression is {wanted!r}; a {storage} recording can have: {names}.')
 
 
 class _Pass:
@@ -288,15 +66,19 @@ class _Pass:
                    if self._is_frame(channel))
 
 
-class _Look(_Pass):
+class DetectionPass(_Pass):
     """The first of two passes: finds the faces of all frames."""
 
     def __init__(self, planned: Plan, workers: Workers, progress: Progress,
-                 detections: Detections) -> None:
+                 detections: DetectionLog) -> None:
         super().__init__(planned, workers, progress)
         self._detections = detections
 
     def run(self) -> None:
+        """Find the faces of all frames that are not known yet, and link them over time.
+
+        :raises BagError: a process ended.
+        """
         self._progress.begin('looking', self._frame_count(), 0)
         pending: deque[tuple[int, Job]] = deque()
         for item in self._recording.items():
@@ -309,7 +91,7 @@ class _Look(_Pass):
                 continue
             channel = self._recording.channels[item.channel]
             pending.append((item.channel, self._workers.submit(
-                Task(kind_of(channel), item.data, item.log_time, only_look=True))))
+                Task(kind_of(channel), item.data, item.log_time, detect_only=True))))
             while pending and (len(pending) >= self._workers.capacity
                                or self._workers.is_done(pending[0][1])):
                 self._end(*pending.popleft())
@@ -320,8 +102,8 @@ class _Look(_Pass):
 
     def _end(self, channel: int, job: Job) -> None:
         self._workers.result(job)
-        self._detections.add(channel, job.seen)
-        self._progress.advance(True, len(job.seen.faces or ()) if job.seen else 0)
+        self._detections.add(channel, job.detections)
+        self._progress.advance(True, len(job.detections.faces or ()) if job.detections else 0)
         self._workers.release(job)
 
 
@@ -335,11 +117,11 @@ class _Pending(NamedTuple):
     job: Job | None = None
 
 
-class _Copy(_Pass):
+class WritingPass(_Pass):
     """The pass that writes the new recording."""
 
     def __init__(self, planned: Plan, workers: Workers, progress: Progress, options: Options,
-                 output: Path, journal: Journal, detections: Detections | None) -> None:
+                 output: Path, journal: Journal, detections: DetectionLog | None) -> None:
         super().__init__(planned, workers, progress)
         self._journal = journal
         self._keep = options.rules.keep
@@ -363,6 +145,10 @@ class _Copy(_Pass):
         self._writer = _writer(planned, output, channels, state.get('writer'))
 
     def run(self) -> None:
+        """Write all that is to be in the new recording, in the order of the source.
+
+        :raises BagError: a process ended, or a name to keep fits nothing.
+        """
         self._progress.begin('anonymizing', self._frame_count(), sum(self._recording.counts))
         for position, item in enumerate(self._recording.items(), 1):
             if position <= self._position:
@@ -380,9 +166,11 @@ class _Copy(_Pass):
                 self._journal.left_out(f'file {name}', 'no image that can be written again')
 
     def finish(self, provenance: dict[str, Any]) -> None:
+        """Write what comes last: index, metadata and provenance."""
         self._writer.finish(provenance, self._recording.custom_data)
 
     def close(self) -> None:
+        """Close the files."""
         self._writer.close()
 
     def _begin(self, position: int, item: Any) -> None:
@@ -490,3 +278,15 @@ class _Copy(_Pass):
 
 def _joined(parts: Sequence[bytes | memoryview]) -> bytes | memoryview:
     return parts[0] if len(parts) == 1 else b''.join(parts)
+
+
+def _writer(planned: Plan, output: Path, channels: Sequence[Channel],
+            state: dict[str, Any] | None) -> RecordingWriter | ImageFolderWriter | VideoFileWriter:
+    recording = planned.recording
+    if isinstance(recording, ImageFolder):
+        return ImageFolderWriter(output, recording.names)
+    if isinstance(recording, VideoFile):
+        return VideoFileWriter(output, recording)
+    if planned.target.storage == 'ros1':
+        return RecordingWriter(output.parent, output.stem, channels, planned.target, state)
+    return RecordingWriter(output, output.name, channels, planned.target, state)
