@@ -267,7 +267,7 @@ def test_a_kept_engine_that_fails_the_test_is_built_anew(fakes, chain, monkeypat
             raise ConfigurationError('the engine fails its self-test: on purpose')
         return real(*arguments)
 
-    import deid_ros.core.backends.tensorrt_backend as tensorrt_backend
+    import deid_ros.core.backends.tensorrt.backend as tensorrt_backend
 
     monkeypatch.setattr(tensorrt_backend, 'self_test', once_bad)
     make_backend('tensorrt', chain, _OPTIONS)
@@ -296,7 +296,7 @@ def test_fp32_needs_no_flags(fakes, chain):
 def test_the_layers_of_a_shift_are_the_shift(fakes, store, mode, way):
     import torch2trt
 
-    import deid_ros.core.backends.tensorrt_shift  # noqa: F401
+    import deid_ros.core.backends.tensorrt.shift  # noqa: F401
     from deid_ros.core.backends.torch_backend import ShiftModule
 
     shift = load_chain(store, mode, way).shift

@@ -5,7 +5,7 @@
 Only the converters of torch2trt are used. Its function `torch2trt` ignores the workspace limit from
 TensorRT 10 on, cannot keep single layers in fp32, and calibrates with batches of 1 whatever the
 profile says; its `TRTModule` cuts batches without a word and loses its flatteners when it is part
-of another module. So network, profile and limits are made here, and `tensorrt_backend` runs the
+of another module. So network, profile and limits are made here, and `backend` runs the
 engine.
 """
 
@@ -18,7 +18,7 @@ import torch
 import torch2trt
 
 # Registers the converter of the shift.
-import deid_ros.core.backends.tensorrt_shift  # noqa: F401
+import deid_ros.core.backends.tensorrt.shift  # noqa: F401
 from deid_ros.core.backends import cuda
 from deid_ros.core.backends.torch_backend import ChainModule
 from deid_ros.core.deidentification.chain import Chain
