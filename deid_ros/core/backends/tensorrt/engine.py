@@ -21,9 +21,9 @@ import torch2trt
 import deid_ros.core.backends.tensorrt.shift  # noqa: F401
 from deid_ros.core.backends import cuda
 from deid_ros.core.backends.torch_backend import ChainModule
+from deid_ros.core.deidentification.calibration_faces import calibration_faces
 from deid_ros.core.deidentification.chain import Chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
-from deid_ros.core.deidentification.nobody import faces_of_nobody
 from deid_ros.core.errors import ConfigurationError
 
 FACES, CONTROL, RESULT = 'faces', 'control', 'result'
@@ -169,7 +169,7 @@ def _calibrator(chain: Chain, batch: int) -> Any:
 
     In batches as the profile's best: TensorRT reads that much of each, whatever is in it.
     """
-    faces = torch.from_numpy(faces_of_nobody(chain.color)).to(cuda.DEVICE).float() / 255
+    faces = torch.from_numpy(calibration_faces(chain.color)).to(cuda.DEVICE).float() / 255
     # Light and dark, and in a mirror.
     faces = torch.cat([faces, faces.flip(2), faces * 0.6, faces * 0.6 + 0.4])
     batches = [list(_inputs(chain, faces[first:first + batch].contiguous()).values())

@@ -120,9 +120,9 @@ def fit(module: nn.Module, recipe: Recipe, data: EpochData, validation: EpochDat
         module.eval()
         with torch.no_grad():
             validated = sum(
-                _loss(module, faces, aims, device, recipe.precision).item() * len(faces)
-                for faces, aims in zip(held_out[0].split(recipe.batch_size),
-                                       held_out[1].split(recipe.batch_size), strict=True))
+                _loss(module, part, expected, device, recipe.precision).item() * len(part)
+                for part, expected in zip(held_out[0].split(recipe.batch_size),
+                                          held_out[1].split(recipe.batch_size), strict=True))
         save(run, parts, epoch + 1, {'loss': total / len(inputs),
                                      'validation_loss': validated / len(held_out[0])})
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
