@@ -45,19 +45,19 @@ _INTRODUCTION = '''\
 Written by `make results` from the figures in [{folder}/]({folder}), which hold a 95 % bootstrap
 interval and N of each; a test compares the two.
 
-Each face is a tight 64×64 crop from {data}, in luminance where the networks take no color, and
-replaced by a new one. dlib's networks judge both:
+Each face is a tight 64×64 crop from {data}, in luminance if the networks take no color. Each is
+replaced by a new face. dlib's networks compare the two:
 
-- **FCNS**: the new face is still a face. **DEID**: it is taken for another person than the
-  original. **DIV**: two new faces are taken for different people. Each is easy alone: a blur has
-  DEID, an original has FCNS and DIV.
-- **re-id**: the person is found by the new face in a gallery of originals. **parrot**: the same,
-  where the attacker de-identified the gallery with the same tool. *rank-1*: the nearest image is
-  of the right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are.
-  Where new faces depend on a secret, the attacker has another one; both are over {keys} of them.
-- **LEAK**: the new face is a real person of the training data. *near*, *rank-1*: one that it was
-  made of. *crowd*: anyone, more closely than 95 % of unseen people are to theirs, so 5 % is
-  chance.
+- **FCNS**: a face is detected in the new face. **DEID**: the new face is another person than the
+  original. **DIV**: two new faces are different people. Each is easy alone: a blur has DEID, an
+  original has FCNS and DIV.
+- **re-id**: the new face finds the person in a gallery of originals. **parrot**: the same with a
+  gallery that the attacker de-identified with the same tool. *rank-1*: the nearest image shows the
+  right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are. Where new
+  faces depend on a key, the attacker has another one, and figures are over {keys} keys.
+- **LEAK**: the new face shows a real person of the training data. *near*, *rank-1*: a person that
+  it was made of. *crowd*: any person, at a distance that only 5 % of unseen people have to their
+  nearest one; so 5 % is chance.
 - **Utility**: what the new face keeps of pose, expression and attributes.
 
 [evaluation.md](evaluation.md) defines each measure. The paper is P. Nousi et al., "Deep
@@ -74,33 +74,33 @@ In percent, higher is better. {note}
 _TRADE_OFF_TEXT = '''\
 ![DIV over DEID, FCNS as shade]({folder}/{trade_off})
 
-*Up and to the right is better; dark means that few are faces still.*
+*Up and to the right is better; dark: few new faces are still detected as faces.*
 '''
 
 _PRIVACY_TEXT = '''\
 ## Privacy
 
-In percent, lower is better but for DEID. In parentheses: what chance gives, where that differs
-from row to row. It is {chance} for rank-1 of re-id and parrot, 1 % for TAR, 5 % for LEAK crowd.
+In percent; lower is better, except for DEID. In parentheses: the chance level, if it differs
+between rows. It is {chance} for rank-1 of re-id and parrot, 1 % for TAR, 5 % for LEAK crowd.
 `–`: made of no training faces.
 '''
 
 _UTILITY_TEXT = '''\
 ## Utility
 
-In percent, higher is better; but landmarks, in percent of the distance between the eyes, and roll
-and yaw, in degrees, are errors: lower is better. A classifier with cross-validation tells smile
-and mouth; on the originals it is right in {smile} and {mouth}. *detection*: another detector
-({downstream}) finds the new face where it found the original.
+In percent; higher is better. Landmarks (in percent of the distance between the eyes), roll and yaw
+(in degrees) are errors: lower is better. Smile and mouth are measured by a classifier with
+cross-validation, which is right for {smile} and {mouth} of the originals. *detection*: another
+detector ({downstream}) finds the new face where it found the original.
 '''
 
 _DETECTION_TEXT = '''\
 ## Detection
 
-A face that is missed is published. Recall in percent by the face's height, of {drawn} faces with
-hand-drawn boxes in {images} photos ({photos}). False positives: boxes beyond those in an image,
-some of which are faces that nobody drew. Time: milliseconds an image on the machine that
-measured, whatever else it did; compare rows.
+A face that is missed is published. Recall is in percent, by the face's height, of {drawn} faces
+with hand-drawn boxes in {images} photos ({photos}). False positives: other boxes in an image; some
+are faces without a drawn box. Time: milliseconds for an image, on a machine with other load, so
+compare rows only.
 '''
 
 _RECALL_TEXT = '''\
@@ -110,9 +110,9 @@ _RECALL_TEXT = '''\
 _TABLES_TEXT = '''\
 ## The paper's tables
 
-Ours with its 95 % interval, then the paper's. N: our faces, the `COUNT` that each table was
-measured with. The data differs ({data} here), and ours are trained for few epochs where a table
-trains its own networks, so compare rows within a table first.
+Our figure with its 95 % interval, then the paper's. N: the number of our faces, the `COUNT` of each
+table. The data differs ({data} here). Networks that a table trains are trained for few epochs. So
+compare rows within a table first.
 '''
 
 _FIGURE_2_TEXT = '''\
@@ -120,35 +120,34 @@ _FIGURE_2_TEXT = '''\
 
 ![Four scatter plots]({folder}/{figure_2})
 
-*Faces of {training}: women yellow, men blue; young and not white square, white and not young
-round. A group has the same gender and the same of the two. Shifts as in Tables 3 and 5, with K =
-10.*
+*Faces of {training}: women yellow, men blue; young and not white: squares, white and not young:
+circles. Each of the four combinations is a group. Shifts as in Tables 3 and 5, with K = 10.*
 '''
 
 _LIMITS = '''\
 ## Limits
 
-- DEID, DIV, re-id and LEAK are what one recognizer makes of the crop alone. A stronger one, or
-  somebody who knows the person, sees more; so do hair, clothes and place around it.
-- No face was trained on, but the strengths of the shipped modes were chosen with faces of the
-  same set in sight, so their figures are a little too good.
-- k-Same needs all faces before it makes the first new one, which a camera cannot give. It
-  promises k people where it is given one face of each, as in Table 8; among the alternatives
-  above it gets several faces of a person.
-- The paper's networks are not public. Ours keep more or less of a face where the paper does not
-  tell how they were trained, so the same row can lie elsewhere on the way from DIV to DEID.
+- DEID, DIV, re-id and LEAK are those of one recognizer on the crop alone. A stronger recognizer,
+  or a human who knows the person, recognizes more. So do hair, clothes and place around the face.
+- No face here was trained on. But the strengths of the shipped modes were chosen by faces of the
+  same set, so their figures are a little too good.
+- k-Same needs all faces before it makes the first new one, which is impossible with a camera. It
+  guarantees k people if it gets one face of each, as in Table 8; in the comparison above it gets
+  several faces of a person.
+- The paper's networks are not public, and it does not state all details of their training. Ours
+  may keep more or less of a face, which moves a row between DIV and DEID.
 '''
 
 _COMMANDS = '''\
 ## Make it again
 
 ```
-make results              # all of it: hours on two cores; a run that was stopped goes on
+make results              # all: hours on two cores; a run that was stopped continues
 make results TABLE=6      # one of {names}
 ```
 
-`TEST_DATA`, `TEST_LABELS`, `DATA`, `LABELS`, `CLASSIFIER` and `PHOTOS` name the data, `COUNT` the
-number of faces; `ARGS='--sheets FOLDER'` draws new faces of each row beside their originals.
+`TEST_DATA`, `TEST_LABELS`, `DATA`, `LABELS`, `CLASSIFIER` and `PHOTOS` are the data, `COUNT` is the
+number of faces. `ARGS='--sheets FOLDER'` also draws new faces of each row beside their originals.
 '''
 
 

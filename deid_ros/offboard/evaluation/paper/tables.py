@@ -169,11 +169,11 @@ def _paper(table: str, label: str) -> tuple[float | None, ...]:
 
 
 METHODS = Table('methods', 'The shipped modes and the alternatives', (
-    'The figures of the paper are those of its most alike variant: Table 5, K = 180; Table 3, '
+    'The figures of the paper are those of its most similar variant: Table 5, K = 180; Table 3, '
     'k = 20 Ethn+Mood+Mth; Table 6, α = 0.8 n = 9; Table 7, n = 20; Table 3, no shift. It has '
-    'nothing like synthetic, beside which stands its best for DEID and DIV together. The network '
-    'that tells DEID and DIV has taught the chain of synthetic, so that they flatter it; see '
-    'models/README.md.'), (
+    'nothing like synthetic; beside that row is its best variant for DEID and DIV together. The '
+    'network that measures DEID and DIV was used to train the chain of synthetic, so these may '
+    'flatter it; see models/README.md.'), (
     Row('synthetic (default)', ShippedMode('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
     Row('cluster at run time', ShippedMode('cluster', 'runtime'), _paper('5', 'K=180')),
     Row('cluster', ShippedMode('cluster'), _paper('5', 'K=180')),
