@@ -17,7 +17,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 import deid_ros
-from deid_ros.core.deidentification.nobody import faces_of_nobody
+from deid_ros.core.deidentification.calibration_faces import calibration_faces
 from deid_ros.offboard.common.node_process import running
 from deid_ros.offboard.common.ros_session import bring_up, spinning_node
 
@@ -25,8 +25,8 @@ TOPIC = '/front/image_raw'
 
 
 def picture() -> Image:
-    """Return a gray room with the face of nobody in it."""
-    face = cv2.resize(faces_of_nobody(True)[0], (128, 128), interpolation=cv2.INTER_CUBIC)
+    """Return a gray room with a synthetic face in it."""
+    face = cv2.resize(calibration_faces(True)[0], (128, 128), interpolation=cv2.INTER_CUBIC)
     # Small enough for the shared memory of Fast DDS with the settings that it comes with.
     bgr = cv2.copyMakeBorder(face, 56, 56, 96, 96, cv2.BORDER_CONSTANT, value=(90, 90, 90))
     message = Image(height=bgr.shape[0], width=bgr.shape[1], encoding='bgr8', step=3 * bgr.shape[1])
