@@ -61,8 +61,17 @@ test: $(VENV)/installed-test
 	@$(VENV)/bin/python -c 'import torch' 2>/dev/null || echo 'Left out: the tests that need torch,' \
 		'of training, the backends torch and tensorrt, and some measures. "make test-all" runs them.'
 
+# With a gate: of each of these folders, so many percent of the lines must have been run.
+COVERED := core node offboard/recordings
+LEAST_COVERAGE := 90
+
 test-all: $(VENV)/installed-test $(VENV)/with-torch
-	$(MAKE) test
+	rm -rf .coverage
+	$(MAKE) test ARGS='--cov --cov-report= $(ARGS)'
+	$(VENV)/bin/coverage combine --quiet
+	@for folder in $(COVERED); do echo "Lines of $$folder that the tests run, in percent:"; \
+		$(VENV)/bin/coverage report --include="deid_ros/$$folder/*" --format=total \
+			--fail-under=$(LEAST_COVERAGE) || exit 1; done
 
 $(VENV)/with-torch: $(VENV)/installed-test
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0

