@@ -13,13 +13,22 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 import numpy as np
 
+from deid_ros.core.deidentification import make_anonymizer
 from deid_ros.core.errors import CodecError
 from deid_ros.core.failsafe import Outcome, process_or_withhold
 from deid_ros.core.parameter_file import read_parameters
-from deid_ros.core.parameters import make_pipeline, parameter_values, pipeline_settings
-from deid_ros.core.pipeline import FramePipeline, stamp_of
+from deid_ros.core.parameters import (
+    chain_options,
+    make_pipeline,
+    parameter_values,
+    pipeline_settings,
+)
+from deid_ros.core.pipeline import stamp_of
 from deid_ros.core.report import FaceReport
 from deid_ros.core.tracking import Tracker
+
+# A change of these makes another anonymizer.
+_OF_THE_CHAIN = ('deid.method', 'deid.shift_mode', 'deid.shift_apply', 'deid.k')
 
 
 class FrameReport(NamedTuple):
@@ -55,10 +64,34 @@ class Deidentifier:
         self.settings = pipeline_settings(self.values)
         self._trackers = {}  # type: Dict[str, Tracker]
 
+    def with_values(self, values: Mapping[str, Any]) -> 'Deidentifier':
+        """Return one with other values, which loads no more than they need; it knows no faces yet.
+
+        :param values: of all parameters, by name. Those that are not live must be the same.
+        :raises ConfigurationError: a package or file is missing.
+        """
+        pipeline = self.pipeline
+        if any(values[name] != self.values[name] for name in _OF_THE_CHAIN):
+            pipeline = pipeline.with_anonymizer(
+                make_anonymizer(values['deid.method'], chain_options(dict(values))))
+        if values['fallback.method'] != pipeline.fallback.name:
+            pipeline = pipeline.with_fallback(make_anonymizer(values['fallback.method']))
+        other = copy.copy(self)
+        other.values = dict(values)
+        other.pipeline = pipeline.with_anonymizer(
+            pipeline.anonymizer.with_alpha(values['deid.alpha'] or None))
+        other.settings = pipeline_settings(other.values)
+        other._trackers = {}
+        return other
+
     @property
     def provenance(self) -> Dict[str, Any]:
         """Return what does the work: names, devices and hashes, as JSON can hold them."""
-        return provenance(self.pipeline)
+        pipeline = self.pipeline
+        return {'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
+                'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
+                'backend': pipeline.anonymizer.backend, 'fallback': pipeline.fallback.name,
+                'model_sha256': pipeline.model_hashes}
 
     def __call__(self, image: Any, stamp: Optional[float] = None, camera: str = ''
                  ) -> Tuple[Any, FrameReport]:
@@ -117,14 +150,6 @@ def values_of(parameter_file: Union[None, str, 'os.PathLike[str]'], parameters: 
     names = {name.replace('.', '_'): name for name in given}
     return parameter_values(list(given.items()) + [
         (names.get(name, name), value) for name, value in parameters.items()])
-
-
-def provenance(pipeline: FramePipeline) -> Dict[str, Any]:
-    """Return what does the work: names, devices and hashes, as JSON can hold them."""
-    return {'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
-            'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
-            'backend': pipeline.anonymizer.backend, 'fallback': pipeline.fallback.name,
-            'model_sha256': pipeline.model_hashes}
 
 
 def _message_of(bgr: np.ndarray, stamp: Optional[float]) -> Any:

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -29,13 +29,11 @@ from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
-from deid_ros.core.deidentification.anonymizer import Anonymizer
+from deid_ros.core.deidentification import AUTOENCODER
 from deid_ros.core.deidentification.identities import draw_key
+from deid_ros.core.deidentifier import Deidentifier
 from deid_ros.core.errors import DeidError
-from deid_ros.core.failsafe import process_or_withhold
-from deid_ros.core.parameters import KEY, chain_options, make_pipeline, pipeline_settings, public
-from deid_ros.core.pipeline import FramePipeline, PipelineSettings
+from deid_ros.core.parameters import KEY, public
 from deid_ros.node import diagnostics, parameters
 from deid_ros.node.camera import ArrivedFrame, Camera
 from deid_ros.node.core_log import CoreLog
@@ -54,16 +52,8 @@ _SIGNAL_PERIOD = 0.2
 _STOP_TIMEOUT = 10.0
 
 
-class _Work(NamedTuple):
-    """All that the worker needs for a frame; replaced as a whole, so a frame never sees a mix."""
-
-    pipeline: FramePipeline
-    settings: PipelineSettings
-    on_failure: str
-
-
 class DeidNode(LifecycleNode):
-    """Glue between ROS and `FramePipeline`.
+    """Glue between ROS and `Deidentifier`.
 
     Threads: the executor's, for everything of ROS, and one worker, which opens, anonymizes and
     publishes frames.
@@ -71,7 +61,7 @@ class DeidNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('deid', **kwargs)
-        self._work: Optional[_Work] = None
+        self._deidentifier: Optional[Deidentifier] = None
         self._cameras: List[Camera] = []
         self._worker: Optional[NewestFrameWorker] = None
         self._graph_timer: Any = None
@@ -110,12 +100,12 @@ class DeidNode(LifecycleNode):
                 validate_full_topic_name(topics.output)
             # Drawn here, so that a change of other parameters leaves everybody the new face.
             self._secret = {KEY: values[KEY] or draw_key()}
-            self._use(make_pipeline({**values, **self._secret}), values)
+            self._use(Deidentifier(**{**values, **self._secret}), values)
         except (DeidError, NameValidationException) as error:
-            self._work = None
+            self._deidentifier = None
             return self._refuse('configure', str(error))
         except Exception:  # A library's own: whoever reads the log needs to know where from.
-            self._work = None
+            self._deidentifier = None
             return self._refuse('configure', traceback.format_exc())
         self._failure = ''
         return TransitionCallbackReturn.SUCCESS
@@ -137,7 +127,7 @@ class DeidNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the models."""
-        self._work = None
+        self._deidentifier = None
         return TransitionCallbackReturn.SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -169,16 +159,16 @@ class DeidNode(LifecycleNode):
 
     def _handle(self, camera: Camera, frame: ArrivedFrame) -> None:
         """Anonymize and publish one frame, on the worker's thread. Never raises."""
-        work = self._work
-        if work is None:
+        deidentifier = self._deidentifier
+        if deidentifier is None:
             return
         try:
             message = camera.open(frame)
-            outcome = process_or_withhold(work.pipeline, message, work.settings, work.on_failure,
-                                          camera.tracker)
+            outcome = deidentifier.process_or_withhold(message, camera.tracker)
             with self._publishing:
                 if self._enabled:
-                    camera.publish(message, outcome, work.settings.jpeg_quality, frame.arrival)
+                    camera.publish(message, outcome, deidentifier.settings.jpeg_quality,
+                                   frame.arrival)
         except Exception as error:  # The middleware failed: a message is broken, or ROS shuts down.
             camera.statistics.count('withheld: middleware')
             self._log_failure(camera, '{}: {}'.format(type(error).__name__, error))
@@ -192,22 +182,12 @@ class DeidNode(LifecycleNode):
 
     # Upkeep
 
-    def _make_anonymizer(self, values: Dict[str, Any]) -> Anonymizer:
-        return make_anonymizer(values['deid.method'], chain_options({**values, **self._secret}))
-
-    def _use(self, pipeline: FramePipeline, values: Dict[str, Any]) -> None:
-        """Let the next frame be treated by `pipeline` as `values` say."""
-        pipeline = pipeline.with_anonymizer(
-            pipeline.anonymizer.with_alpha(values['deid.alpha'] or None))
+    def _use(self, deidentifier: Deidentifier, values: Dict[str, Any]) -> None:
+        """Let the next frame be treated by `deidentifier`; a frame never sees a mix of two."""
         self._values = values
-        self._work = _Work(pipeline, pipeline_settings(values), values['on_failure'])
+        self._deidentifier = deidentifier
         self._provenance.publish(String(data=json.dumps({
-            'package': 'deid_ros', 'version': __version__,
-            'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
-            'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
-            'backend': pipeline.anonymizer.backend,
-            'fallback': pipeline.fallback.name,
-            'model_sha256': pipeline.model_hashes,
+            'package': 'deid_ros', 'version': __version__, **deidentifier.provenance,
             'parameters': public(values)})))
 
     def _refuse(self, transition: str, reason: str) -> TransitionCallbackReturn:
@@ -255,21 +235,16 @@ class DeidNode(LifecycleNode):
         return response
 
     def _on_set_parameters(self, changes: Sequence[Parameter]) -> SetParametersResult:
-        work = self._work
-        result = parameters.check(changes, locked=work is not None)
-        if not result.successful or work is None:
+        deidentifier = self._deidentifier
+        result = parameters.check(changes, locked=deidentifier is not None)
+        if not result.successful or deidentifier is None:
             return result
         values = parameters.changed(self._values, changes)
-        pipeline = work.pipeline
         try:
-            if any(values[name] != self._values[name]
-                   for name in ('deid.method', 'deid.shift_mode', 'deid.shift_apply', 'deid.k')):
-                pipeline = pipeline.with_anonymizer(self._make_anonymizer(values))
-            if values['fallback.method'] != pipeline.fallback.name:
-                pipeline = pipeline.with_fallback(make_anonymizer(values['fallback.method']))
+            changed = deidentifier.with_values({**values, **self._secret})
         except DeidError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._use(pipeline, values)
+        self._use(changed, values)
         return result
 
     # Diagnostics
@@ -283,24 +258,24 @@ class DeidNode(LifecycleNode):
 
     def _node_status(self) -> DiagnosticStatus:
         name = self.get_fully_qualified_name()
-        work, worker = self._work, self._worker
+        deidentifier, worker = self._deidentifier, self._worker
         problems = []
         if self._failure:
             problems.append((DiagnosticStatus.ERROR, self._failure))
-        if work is None:
+        if deidentifier is None:
             problems.append((DiagnosticStatus.WARN, 'not configured: nothing is published'))
             return diagnostics.status(name, problems, '', {})
         if worker is None:
             problems.append((DiagnosticStatus.WARN, 'not active: nothing is published'))
         else:
             problems += diagnostics.worker_problems(worker.busy_seconds)
-        anonymizer = work.pipeline.anonymizer
+        anonymizer = deidentifier.pipeline.anonymizer
         for warning in (anonymizer.stands_in, anonymizer.weakness):
             if warning:
                 problems.append((DiagnosticStatus.WARN, warning))
         if not self._enabled:
             problems.append((DiagnosticStatus.WARN, 'disabled by ~/enable: nothing is published'))
-        pipeline = work.pipeline
+        pipeline = deidentifier.pipeline
         method = anonymizer.name
         if method == AUTOENCODER:
             method += ', ' + self._values['deid.shift_mode']

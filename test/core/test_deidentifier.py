@@ -130,3 +130,16 @@ def test_underscores_for_dots_leave_every_name_its_own() -> None:
     from deid_ros.core.parameters import PARAMETERS
 
     assert len({spec.name.replace('.', '_') for spec in PARAMETERS}) == len(PARAMETERS)
+
+
+def test_other_values_load_no_more_than_they_need(monkeypatch: Any) -> None:
+    first = with_detector(monkeypatch, FakeDetector(FACE))
+    second = first.with_values(dict(first.values, jpeg_quality=50))
+    assert second.pipeline.detector is first.pipeline.detector
+    assert second.settings.jpeg_quality == 50
+    assert first.settings.jpeg_quality == 90, 'who is at work with the first keeps it'
+    third = second.with_values(dict(second.values, **{'deid.method': 'blur',
+                                                      'fallback.method': 'pixelate'}))
+    assert third(picture())[1].faces[0].method == 'blur'
+    assert third.pipeline.fallback.name == 'pixelate'
+    assert second(picture())[1].faces[0].method == 'mask'

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever breaks, nothing untreated comes out, the node lives on, and the count shows."""
 
+import copy
 import json
 import time
 from array import array
@@ -111,10 +112,11 @@ ANONYMIZER_FAULTS = {
 def test_a_broken_anonymizer_withholds_the_frame(make_rig, detector, fault):
     rig = make_rig()
     camera = rig.peer.camera()
-    sound = rig.node._work
+    sound = rig.node._deidentifier
 
     def use(pipeline):
-        rig.node._work = sound._replace(pipeline=pipeline)
+        broken = rig.node._deidentifier = copy.copy(sound)
+        broken.pipeline = pipeline
 
     safe = run_through_fault(
         rig, camera,

@@ -48,7 +48,7 @@ def test_a_bad_value_is_refused_with_its_name_and_what_is_allowed(
 
 def test_a_refused_value_does_not_reach_the_frames(make_rig):
     rig = make_rig()
-    work, values = rig.node._work, rig.node._values
+    work, values = rig.node._deidentifier, rig.node._values
     for name, value, _, _ in [*BAD_VALUES, ('use_sim_time', 'yes', '', ''),
                               ('deid.box_margin', None, '', '')]:
         bad = Parameter(name, value=value)
@@ -56,7 +56,7 @@ def test_a_refused_value_does_not_reach_the_frames(make_rig):
         good = Parameter('always_process', value=True)
         assert not rig.node.set_parameters_atomically([good, bad]).successful, name
         assert not rig.node.set_parameters([bad])[0].successful, name
-    assert rig.node._work is work
+    assert rig.node._deidentifier is work
     assert rig.node._values is values
 
 
