@@ -10,7 +10,7 @@ from unittest import mock
 from fakes import FakeDetector
 from recordings import FACE
 
-from deid_ros.offboard.bag import cli
+from deid_ros.offboard.recordings import cli
 
 
 def anonymize(source: Path, target: Path, *options: str) -> int:
@@ -25,8 +25,8 @@ def anonymize_in_small_steps(ready: Event, source: Path, target: Path, *options:
 
     :param ready: set when all is imported and the command begins.
     """
-    with mock.patch('deid_ros.offboard.bag.tool._CHECKPOINT_PERIOD', 0.02), \
-            mock.patch('deid_ros.offboard.bag.mcap_writer.CHUNK_SIZE', 50_000), \
-            mock.patch('deid_ros.offboard.bag.cli._mebibytes', int):
+    with mock.patch('deid_ros.offboard.recordings.run.passes._CHECKPOINT_PERIOD', 0.02), \
+            mock.patch('deid_ros.offboard.recordings.formats.mcap_writer.CHUNK_SIZE', 50_000), \
+            mock.patch('deid_ros.offboard.recordings.cli._mebibytes', int):
         ready.set()
         sys.exit(anonymize(source, target, *options))

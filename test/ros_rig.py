@@ -25,7 +25,7 @@ from std_srvs.srv import SetBool
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Box, Face
 from deid_ros.node import deid_node
-from deid_ros.offboard.ros_session import SpinningThread
+from deid_ros.offboard.common.ros_session import SpinningThread
 
 TIMEOUT = 20.0
 BEST_EFFORT = qos_profile_sensor_data

@@ -15,8 +15,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from ros_rig import RELIABLE, Peer, image_message, noise, wait_until
 
-from deid_ros.offboard.node_process import NodeProcess
-from deid_ros.offboard.ros_session import bring_up
+from deid_ros.offboard.common.node_process import NodeProcess
+from deid_ros.offboard.common.ros_session import bring_up
 
 # A lifecycle node in this process leaves its services behind in the graph (rclpy does not destroy
 # them), and a request could go to those instead.

@@ -11,7 +11,7 @@ from recordings import Entry, Maker, write_rosbag2
 from ros_rig import Rig, image_message, wait_until
 from rosbags.highlevel import AnyReader
 
-from deid_ros.offboard.bag.cli import main
+from deid_ros.offboard.recordings.cli import main
 
 FRAMES = 8
 TOPIC = '/camera/image_raw'

@@ -55,7 +55,7 @@ def attribute_network(attributes: int) -> Layers:
     """Return the layers from a gray face to so many numbers within −1 and 1 that describe it.
 
     Pose, expression, light and the like, but not who it is: see
-    `deid_ros.offboard.training.attributes`.
+    `deid_ros.offboard.training.synthetic.attributes`.
     """
     layers = []  # type: Layers
     sizes = (1,) + _ATTRIBUTE_WIDTHS

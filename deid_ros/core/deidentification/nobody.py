@@ -3,7 +3,8 @@
 """Faces that are nobody's, to test and to calibrate engines with where no photo may be shipped.
 
 `models/nobody.png` holds 64 of them. Each was decoded from four latents, one for each part of a
-face, and each of those is an average of several people; see `deid_ros.offboard.faces_of_nobody`.
+face, and each of those is an average of several people; see
+`deid_ros.offboard.maintenance.faces_of_nobody`.
 """
 
 import cv2

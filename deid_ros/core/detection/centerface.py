@@ -25,10 +25,10 @@ from deid_ros.core.resources import (
     sha256_of,
 )
 
-#: Of models/centerface.onnx as `deid_ros.offboard.import_centerface` makes it.
+#: Of models/centerface.onnx as `deid_ros.offboard.maintenance.import_centerface` makes it.
 SHA256 = 'a1e85456e5174daf91db07266553e9e3b6fd1d67eba0c88650b2817c95908e57'
 
-IMPORT_COMMAND = 'python -m deid_ros.offboard.import_centerface'
+IMPORT_COMMAND = 'python -m deid_ros.offboard.maintenance.import_centerface'
 CELL = 4  # pixels
 MULTIPLE = 32  # the network halves the image five times
 MAX_IOU = 0.3

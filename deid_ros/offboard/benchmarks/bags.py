@@ -27,10 +27,10 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from deid_ros.core.errors import ConfigurationError
-from deid_ros.offboard.datasets import frames
+from deid_ros.offboard.common.datasets import frames
 from deid_ros.offboard.evaluation.report import row
 
-TOOL = (sys.executable, '-m', 'deid_ros.offboard.bag.cli')
+TOOL = (sys.executable, '-m', 'deid_ros.offboard.recordings.cli')
 MEASURES = ('throughput', 'memory', 'copy', 'deface')
 _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 _PERIOD = 40_000_000

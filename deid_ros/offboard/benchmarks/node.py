@@ -28,14 +28,14 @@ from std_msgs.msg import String
 from tqdm import tqdm
 
 from deid_ros.core.detection import DETECTORS
-from deid_ros.offboard.node_process import (
+from deid_ros.offboard.common.node_process import (
     NodeProcess,
     NodeProcessError,
     make_room_for_images,
     node_command,
     running,
 )
-from deid_ros.offboard.ros_session import bring_up, spinning_node
+from deid_ros.offboard.common.ros_session import bring_up, spinning_node
 
 SIZES = {'480p': (640, 480), '720p': (1280, 720), '1080p': (1920, 1080)}
 CAMERA = '/camera/image_raw'

@@ -19,14 +19,14 @@ from diagnostic_msgs.msg import DiagnosticArray
 from tqdm import tqdm
 
 from deid_ros.offboard.benchmarks.node import CAMERA, SIZES, Camera, video_frames
-from deid_ros.offboard.node_process import (
+from deid_ros.offboard.common.node_process import (
     NodeProcess,
     NodeProcessError,
     make_room_for_images,
     node_command,
     running,
 )
-from deid_ros.offboard.ros_session import bring_up, spinning_node
+from deid_ros.offboard.common.ros_session import bring_up, spinning_node
 
 ALLOWED_GROWTH = 0.02
 

@@ -43,10 +43,10 @@ from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.core.image_codec import OpenedImage, open_image
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 from deid_ros.core.tracking import Tracker, View, view_of
-from deid_ros.offboard.bag.bridging import linked
-from deid_ros.offboard.bag.frames import Seen
+from deid_ros.offboard.common.recognition import SAME_PERSON, FaceRecognizer
 from deid_ros.offboard.evaluation.report import row
-from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
+from deid_ros.offboard.recordings.run.bridging import linked
+from deid_ros.offboard.recordings.run.frames import FrameDetections
 
 #: Of the ellipse in a face's box, the share that must be hidden.
 LEAST_HIDDEN = 0.9
@@ -93,7 +93,7 @@ def live(hold_frames: int, interval: int = 1) -> Linker:
 def bridging(hold_frames: int) -> Linker:
     """Return what `anonymize_bag --bridge-gaps` does, which also looks forward."""
     def link(sequence: Sequence[Observation]) -> Linked:
-        seen = [Seen(*frame) for frame in sequence]
+        seen = [FrameDetections(*frame) for frame in sequence]
         return Linked(linked(seen, hold_frames), len(sequence))
     return link
 

@@ -13,6 +13,12 @@ from collections.abc import Sequence
 from tqdm import tqdm
 
 from deid_ros.core.errors import ConfigurationError
+from deid_ros.offboard.common.node_process import (
+    NodeProcessError,
+    make_room_for_images,
+    node_command,
+    running,
+)
 from deid_ros.offboard.demo.errors import DemoError
 from deid_ros.offboard.demo.scene import (
     MOST_PICTURES,
@@ -24,12 +30,6 @@ from deid_ros.offboard.demo.scene import (
 from deid_ros.offboard.demo.simulated_camera import SimulatedCamera
 from deid_ros.offboard.demo.source import FrameSource
 from deid_ros.offboard.demo.video import VideoFile
-from deid_ros.offboard.node_process import (
-    NodeProcessError,
-    make_room_for_images,
-    node_command,
-    running,
-)
 
 DESCRIPTION = (
     'Fly a camera past portraits, send its images over DDS through the node deid, and check that '

@@ -23,10 +23,10 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 
+from deid_ros.offboard.common.node_process import NodeProcess
+from deid_ros.offboard.common.ros_session import bring_up, spinning_node
 from deid_ros.offboard.demo.recorder import BagRecorder
 from deid_ros.offboard.demo.source import FrameSource
-from deid_ros.offboard.node_process import NodeProcess
-from deid_ros.offboard.ros_session import bring_up, spinning_node
 
 IMAGE_TOPIC = '/camera/image_raw'
 INFO_TOPIC = '/camera/camera_info'

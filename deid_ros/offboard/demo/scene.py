@@ -12,7 +12,7 @@ import numpy as np
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.faces import Box
 from deid_ros.core.resources import packaged_file
-from deid_ros.offboard.datasets import IMAGE_SUFFIXES
+from deid_ros.offboard.common.datasets import IMAGE_SUFFIXES
 from deid_ros.offboard.demo.errors import DemoError
 from deid_ros.offboard.demo.source import GROUND_TRUTH_THRESHOLD
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from deid_ros.offboard.common.recognition import SAME_PERSON
 from deid_ros.offboard.demo.flight import FlightLog
 from deid_ros.offboard.demo.verification import Findings
-from deid_ros.offboard.recognition import SAME_PERSON
 
 
 def table(log: FlightLog, findings: Findings) -> str:

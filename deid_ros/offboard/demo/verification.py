@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deid_ros.core.faces import Box, Region, region_of
+from deid_ros.offboard.common.recognition import SAME_PERSON, FacenessDetector, FaceRecognizer
 from deid_ros.offboard.demo.flight import IMAGE_OUTPUT, FlightLog
 from deid_ros.offboard.demo.recorder import recorded_images
 from deid_ros.offboard.demo.source import FrameSource
-from deid_ros.offboard.recognition import SAME_PERSON, FacenessDetector, FaceRecognizer
 
 # A slow machine drops many frames, and rightly; fewer than this share show nothing.
 _LEAST_SHARE = 0.1

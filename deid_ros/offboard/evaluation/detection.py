@@ -25,8 +25,8 @@ import numpy as np
 from deid_ros.core.detection import DETECTORS, Detector, detect_at_width, make_detector
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
-from deid_ros.offboard.evaluation.catalogue import RECALLS
-from deid_ros.offboard.evaluation.figures import Figure, mean, share, statistic
+from deid_ros.offboard.evaluation.measures.catalogue import RECALLS
+from deid_ros.offboard.evaluation.measures.figures import Figure, mean, share, statistic
 from deid_ros.offboard.evaluation.options import Subparsers, new_command
 from deid_ros.offboard.evaluation.report import Measured, markdown_by_subject
 

@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from deid_ros.offboard.evaluation.catalogue import MEASURES, key
-from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.evaluation.measures.catalogue import MEASURES, key
+from deid_ros.offboard.evaluation.measures.figures import Figure
 
 _COMPARISONS = {'>=': operator.ge, '<=': operator.le, '>': operator.gt, '<': operator.lt}
 _GATE = re.compile(r'\s*(?P<measure>[^<>=]+?)\s*(?P<comparison>>=|<=|>|<)\s*(?P<limit>[^%\s]+)'

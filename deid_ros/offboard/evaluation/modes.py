@@ -12,10 +12,12 @@ from deid_ros.core.backends import BACKENDS, Backend, make_backend
 from deid_ros.core.deidentification.chain import SHIFT_APPLY, Chain, load_chain
 from deid_ros.core.deidentification.weights import MODELS_FILE, ModelStore
 from deid_ros.core.errors import ConfigurationError
-from deid_ros.offboard.datasets import Faces, load_faces
-from deid_ros.offboard.evaluation import battery, contributors
-from deid_ros.offboard.evaluation.figures import SEED, Figure
-from deid_ros.offboard.evaluation.identities import KEY, KEYS, new_faces_of, with_other_keys
+from deid_ros.offboard.common.datasets import Faces, gray, load_faces, training_faces
+from deid_ros.offboard.common.identities import KEY, KEYS, new_faces_of, with_other_keys
+from deid_ros.offboard.common.store import Store
+from deid_ros.offboard.common.training_people import people_of
+from deid_ros.offboard.evaluation.measures import suite
+from deid_ros.offboard.evaluation.measures.figures import SEED, Figure
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
@@ -25,8 +27,8 @@ from deid_ros.offboard.evaluation.options import (
     new_command,
     recognizer_of,
 )
+from deid_ros.offboard.evaluation.paper import contributors
 from deid_ros.offboard.evaluation.report import Measured
-from deid_ros.offboard.evaluation.store import Store
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -72,11 +74,11 @@ def run(options: argparse.Namespace) -> Measured:
     backends = {name: _backend(chain, options) for name, chain in chains.items()}
     faces = some(load_faces(options.data, options.cache), options.count)
     store = Store(options.cache)
-    training = (battery.training_faces(options.training_data, options.cache)
+    training = (training_faces(options.training_data, options.cache)
                 if options.training_data else None)
-    crowd = battery.crowd_of(training, store) if training else None
-    originals = {color: battery.Originals(
-        faces if color else Faces(battery.gray(faces.pixels), faces.names, faces.identities),
+    crowd = people_of(training, store) if training else None
+    originals = {color: suite.Originals(
+        faces if color else Faces(gray(faces.pixels), faces.names, faces.identities),
         store, classifier_of(options), options.labels,
         crowd, downstream_of(options), recognizer)
         for color in {chain.color for chain in chains.values()}}
@@ -90,7 +92,7 @@ def run(options: argparse.Namespace) -> Measured:
             made_of = contributors.of_mode(models, options.recipes, name, options.apply,
                                            reference.faces.pixels, training,
                                            options.training_labels, options.cache, options.key)
-        figures = battery.measure(
+        figures = suite.measure(
             reference, new_faces_of(reference.faces.pixels, backend, options.key), made_of,
             with_other_keys(reference.faces.pixels, backend, options.key))
         measured[chains[name].name] = figures

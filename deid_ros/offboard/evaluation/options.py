@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from deid_ros.core.detection import DETECTORS, Detector, make_detector
 from deid_ros.core.errors import ConfigurationError
-from deid_ros.offboard.datasets import PROCESSES_VARIABLE
-from deid_ros.offboard.evaluation import anonymity
+from deid_ros.offboard.common.datasets import PROCESSES_VARIABLE
 from deid_ros.offboard.evaluation.gates import Gate, parse_gate
+from deid_ros.offboard.evaluation.measures import anonymity
+from deid_ros.offboard.evaluation.measures.second_opinion import RANGES, OtherRecognizer
 from deid_ros.offboard.evaluation.report import Measured, markdown
-from deid_ros.offboard.evaluation.second_opinion import RANGES, OtherRecognizer
 
 #: What a subcommand does with its options.
 Run = Callable[[argparse.Namespace], Measured]

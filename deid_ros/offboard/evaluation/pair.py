@@ -19,9 +19,11 @@ from deid_ros.core.detection import (
     make_detector,
 )
 from deid_ros.core.faces import Box, Face, region_of
-from deid_ros.offboard.datasets import Faces
-from deid_ros.offboard.evaluation import battery, utility
-from deid_ros.offboard.evaluation.figures import Figure, share
+from deid_ros.offboard.common.datasets import Faces, training_faces
+from deid_ros.offboard.common.store import Store
+from deid_ros.offboard.common.training_people import people_of
+from deid_ros.offboard.evaluation.measures import suite, utility
+from deid_ros.offboard.evaluation.measures.figures import Figure, share
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
@@ -33,7 +35,6 @@ from deid_ros.offboard.evaluation.options import (
 )
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import FramePair, SourceError, frame_pairs
-from deid_ros.offboard.evaluation.store import Store
 
 # So many unchanged faces are named on stderr.
 _MOST_PLACES = 10
@@ -87,13 +88,13 @@ def run(options: argparse.Namespace) -> Measured:
         raise SourceError(f'no face of {options.min_size:g} px or more in {options.original}')
 
     store = Store(options.cache)
-    crowd = (battery.crowd_of(battery.training_faces(options.training_data, options.cache), store)
+    crowd = (people_of(training_faces(options.training_data, options.cache), store)
              if options.training_data else None)
     faces = Faces(np.stack(found.before), np.array(found.names), np.array(found.people))
-    originals = battery.Originals(faces, store, classifier_of(options), crowd=crowd,
+    originals = suite.Originals(faces, store, classifier_of(options), crowd=crowd,
                                   detector=downstream if options.crops else None,
                                   recognizer=recognizer)
-    figures = battery.measure(originals, np.stack(found.after)) | found.figures()
+    figures = suite.measure(originals, np.stack(found.after)) | found.figures()
     return {options.anonymized.name: figures}
 
 

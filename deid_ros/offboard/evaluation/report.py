@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from deid_ros.offboard.evaluation.catalogue import MEASURES
-from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.evaluation.measures.catalogue import MEASURES
+from deid_ros.offboard.evaluation.measures.figures import Figure
 
 #: Figures by measure, by what was measured.
 Measured = Mapping[str, Mapping[str, Figure]]

@@ -19,22 +19,18 @@ from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.detection import make_detector
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import models_directory
-from deid_ros.offboard.datasets import Faces, load_faces
-from deid_ros.offboard.evaluation import (
-    battery,
-    detection,
-    latent_map,
-    leak,
-    measures,
-    page,
-)
-from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.common import face_networks
+from deid_ros.offboard.common.datasets import Faces, gray, load_faces, training_faces
+from deid_ros.offboard.common.store import Store
+from deid_ros.offboard.common.training_people import TrainingPeople, people_of
+from deid_ros.offboard.evaluation import detection
+from deid_ros.offboard.evaluation.measures import suite
+from deid_ros.offboard.evaluation.measures.figures import Figure
 from deid_ros.offboard.evaluation.modes import some
 from deid_ros.offboard.evaluation.options import Subparsers, classifier_of, new_command
-from deid_ros.offboard.evaluation.report import Measured, write_csv
-from deid_ros.offboard.evaluation.store import Store
-from deid_ros.offboard.evaluation.subjects import Shipped, Workshop
-from deid_ros.offboard.evaluation.tables import (
+from deid_ros.offboard.evaluation.paper import latent_map, page
+from deid_ros.offboard.evaluation.paper.methods import Shipped, Workshop
+from deid_ros.offboard.evaluation.paper.tables import (
     DETECTION,
     DETECTORS,
     DOWNSTREAM,
@@ -44,6 +40,7 @@ from deid_ros.offboard.evaluation.tables import (
     TABLES,
     Table,
 )
+from deid_ros.offboard.evaluation.report import Measured, write_csv
 
 _SHEET_FACES = 12
 
@@ -112,25 +109,25 @@ class _Bench:
     @cached_property
     def training(self) -> Faces:
         """Return the faces that the shipped networks were trained on."""
-        return battery.training_faces(self._options.training_data, self._options.cache)
+        return training_faces(self._options.training_data, self._options.cache)
 
     @cached_property
-    def crowd(self) -> leak.Crowd:
+    def crowd(self) -> TrainingPeople:
         """Return the people of the training set."""
-        return battery.crowd_of(self.training, self.store)
+        return people_of(self.training, self.store)
 
-    def originals(self, table: Table, color: bool) -> battery.Originals:
+    def originals(self, table: Table, color: bool) -> suite.Originals:
         """Return the faces to measure a table on, with what its measures need to know."""
         if table.people:
-            faces = self.faces.take(battery.Originals(self.faces).one_each)
+            faces = self.faces.take(suite.Originals(self.faces).one_each)
         else:
             faces = some(self.faces, self._options.count)
         if not color:
-            faces = Faces(battery.gray(faces.pixels), faces.names, faces.identities)
+            faces = Faces(gray(faces.pixels), faces.names, faces.identities)
         classifier = classifier_of(self._options)
         if table is not METHODS:
-            return battery.Originals(faces, self.store, classifier)
-        return battery.Originals(faces, self.store, classifier, self._options.labels, self.crowd,
+            return suite.Originals(faces, self.store, classifier)
+        return suite.Originals(faces, self.store, classifier, self._options.labels, self.crowd,
                                  make_detector(DOWNSTREAM))
 
 
@@ -181,7 +178,7 @@ def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> N
             tqdm(table.rows, desc=f'table {table.name}', unit='row'), references, made):
         made_of = (row.subject.contributors(reference.faces.pixels, bench.training, bench.workshop)
                    if table is METHODS else None)
-        figures = battery.measure(reference, new_faces, made_of, row.subject.with_other_keys(
+        figures = suite.measure(reference, new_faces, made_of, row.subject.with_other_keys(
             reference.faces.pixels, bench.workshop) if table is METHODS else ())
         measured[row.label] = figures if table is METHODS else {
             name: figures[name] for name in table.measures if name in figures}
@@ -203,7 +200,7 @@ def _consult(faces: np.ndarray, store: Store) -> None:
 
     For all rows at once: to start processes and load networks takes as long as many faces.
     """
-    for network in (measures.descriptors, measures.landmarks, measures.detected):
+    for network in (face_networks.descriptors, face_networks.landmarks, face_networks.detected):
         network(faces, store)
 
 
@@ -228,7 +225,7 @@ def _measure_detectors(options: argparse.Namespace) -> None:
 def draw(folder: Path) -> None:
     """Draw the plots of the figures in a folder, as far as they are there."""
     # Only who draws needs matplotlib.
-    from deid_ros.offboard.evaluation import plots
+    from deid_ros.offboard.evaluation.paper import plots
 
     plots.trade_off(folder / page.TRADE_OFF, {name: page.stored(folder, name) for name in TABLES})
     detectors = page.stored(folder, DETECTION)

@@ -8,13 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from deid_ros.offboard.datasets import Faces, decoded, load_faces
-from deid_ros.offboard.evaluation import battery, measures
-from deid_ros.offboard.evaluation.figures import SEED, Figure, share
+from deid_ros.offboard.common import face_networks
+from deid_ros.offboard.common.datasets import Faces, decoded, load_faces, tight, training_faces
+from deid_ros.offboard.common.store import Store
+from deid_ros.offboard.evaluation.measures import deidentification
+from deid_ros.offboard.evaluation.measures.figures import SEED, Figure, share
 from deid_ros.offboard.evaluation.modes import some
 from deid_ros.offboard.evaluation.options import Subparsers, new_command
 from deid_ros.offboard.evaluation.report import Measured
-from deid_ros.offboard.evaluation.store import Store
 
 #: What holds for untouched faces where data and networks are as they should be.
 REQUIRED = ('fcns>=0.98', 'deid<=0.01', 'div>=0.98', 'matched>=0.97')
@@ -37,14 +38,14 @@ def run(options: argparse.Namespace) -> Measured:
     """Measure untouched faces."""
     store = Store(options.cache)
     faces = some(load_faces(options.data, options.cache), options.count).pixels
-    described = measures.descriptors(faces, store)
-    again = measures.descriptors(np.stack([_compressed(face) for face in faces]), store)
-    known = battery.tight(battery.training_faces(options.pairs, options.cache), color=False)
+    described = face_networks.descriptors(faces, store)
+    again = face_networks.descriptors(np.stack([_compressed(face) for face in faces]), store)
+    known = tight(training_faces(options.pairs, options.cache), color=False)
     return {'originals': {
-        'FCNS': measures.fcns(measures.detected(faces, store)),
+        'FCNS': deidentification.fcns(face_networks.detected(faces, store)),
         # Against themselves, saved as JPEG once more: another file is not another person.
-        'DEID': measures.deid(described, again),
-        'DIV': measures.div(described),
+        'DEID': deidentification.deid(described, again),
+        'DIV': deidentification.div(described),
         'matched': matched(known, store)}}
 
 
@@ -67,9 +68,9 @@ def matched(faces: Faces, store: Store | None) -> Figure:
         if faces.identities[index] in wanted and len(pair) < 2:
             pair.append(int(index))
     chosen = np.array([pair for pair in pairs.values() if len(pair) == 2])
-    first, second = (measures.descriptors(faces.pixels[chosen[:, side]], store)
+    first, second = (face_networks.descriptors(faces.pixels[chosen[:, side]], store)
                      for side in (0, 1))
-    return share(~measures.differing(first, second))
+    return share(~deidentification.differing(first, second))
 
 
 def _compressed(face: np.ndarray) -> np.ndarray:

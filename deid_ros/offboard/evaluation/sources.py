@@ -22,7 +22,7 @@ from rosbags.typesys import Stores, get_typestore
 from deid_ros.core.errors import CodecError, DeidError
 from deid_ros.core.faces import Region
 from deid_ros.core.image_codec import open_image
-from deid_ros.offboard.datasets import decoded, encoded_images
+from deid_ros.offboard.common.datasets import decoded, encoded_images
 
 #: Where the node publishes what it makes of a topic.
 PREFIX = '/deid'

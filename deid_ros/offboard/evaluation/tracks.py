@@ -22,18 +22,18 @@ from deid_ros.core.faces import Face
 from deid_ros.core.image_codec import open_image
 from deid_ros.core.parameters import KEY, detector_names, make_pipeline, pipeline_settings
 from deid_ros.core.tracking import Tracker
-from deid_ros.offboard.bag.messages import opened
-from deid_ros.offboard.bag.parameters import read_parameters
-from deid_ros.offboard.bag.recording import Message
-from deid_ros.offboard.bag.selection import kind_of
-from deid_ros.offboard.bag.video import VideoFile
-from deid_ros.offboard.evaluation import measures
-from deid_ros.offboard.evaluation.figures import Figure, ratio
+from deid_ros.offboard.common import face_networks
+from deid_ros.offboard.common.recognition import SAME_PERSON
+from deid_ros.offboard.common.store import Store
+from deid_ros.offboard.evaluation.measures.figures import Figure, ratio
 from deid_ros.offboard.evaluation.options import Subparsers, new_command
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import SourceError
-from deid_ros.offboard.evaluation.store import Store
-from deid_ros.offboard.recognition import SAME_PERSON
+from deid_ros.offboard.recordings.formats.recording import Message
+from deid_ros.offboard.recordings.formats.video import VideoFile
+from deid_ros.offboard.recordings.parameters import read_parameters
+from deid_ros.offboard.recordings.policy.messages import opened
+from deid_ros.offboard.recordings.policy.selection import kind_of
 
 # What the recognition network takes.
 _SIZE = 150
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> Measured:
     store = Store(options.cache)
 
     def described(faces: Sightings) -> Sightings:
-        return dict(zip(faces, measures.descriptors(np.stack(list(faces.values())), store),
+        return dict(zip(faces, face_networks.descriptors(np.stack(list(faces.values())), store),
                         strict=True))
 
     runs = []

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from deid_ros.offboard.datasets import CONTEXT, CONTEXT_SIZE, load_faces
-from deid_ros.offboard.training.attributes import wanted_columns
-from deid_ros.offboard.training.data import TrainingData, read_labels
-from deid_ros.offboard.training.faceres import INSTALL_FACERES
-from deid_ros.offboard.training.hues import lend_hues
-from deid_ros.offboard.training.recipe import Recipe, load_recipe
+from deid_ros.offboard.common.datasets import CONTEXT, CONTEXT_SIZE, load_faces
+from deid_ros.offboard.training.common.data import TrainingData, read_labels
+from deid_ros.offboard.training.common.hues import lend_hues
+from deid_ros.offboard.training.common.recipe import Recipe, load_recipe
+from deid_ros.offboard.training.common.trainer import choose_device
 from deid_ros.offboard.training.stages import train
-from deid_ros.offboard.training.trainer import choose_device
+from deid_ros.offboard.training.synthetic.attributes import wanted_columns
+from deid_ros.offboard.training.synthetic.faceres import INSTALL_FACERES
 
 _SEED = 0
 

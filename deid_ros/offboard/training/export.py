@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from deid_ros.core.deidentification.weights import MODELS_FILE
-from deid_ros.offboard.training.gallery import REPORT
-from deid_ros.offboard.training.recipe import load_recipe
-from deid_ros.offboard.training.runs import TABLE
+from deid_ros.offboard.training.common.recipe import load_recipe
+from deid_ros.offboard.training.common.runs import TABLE
+from deid_ros.offboard.training.synthetic.gallery import REPORT
 
 #: The file that says which modes there are and what their chains are made of.
 MODES_FILE = 'modes.yaml'

@@ -13,14 +13,15 @@ from torch import nn
 
 from deid_ros.core.backends.torch_layers import module_of
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.offboard.training import shifts, views
-from deid_ros.offboard.training.attributes import train_attributes
-from deid_ros.offboard.training.contrast import train_contrast
-from deid_ros.offboard.training.data import TrainingData
-from deid_ros.offboard.training.generator import train_generator
-from deid_ros.offboard.training.recipe import Recipe, Shift
-from deid_ros.offboard.training.runs import TABLE, encode, load_run, save_module
-from deid_ros.offboard.training.trainer import epoch_seed, fit
+from deid_ros.offboard.training.common import views
+from deid_ros.offboard.training.common.data import TrainingData
+from deid_ros.offboard.training.common.recipe import Recipe, Shift
+from deid_ros.offboard.training.common.runs import TABLE, encode, load_run, save_module
+from deid_ros.offboard.training.common.trainer import epoch_seed, fit
+from deid_ros.offboard.training.paper import shifts
+from deid_ros.offboard.training.synthetic.attributes import train_attributes
+from deid_ros.offboard.training.synthetic.contrast import train_contrast
+from deid_ros.offboard.training.synthetic.generator import train_generator
 
 #: How many centres stand for all latents where neighbours are searched at run time.
 REPRESENTATIVES = 1024

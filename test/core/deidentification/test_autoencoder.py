@@ -29,7 +29,8 @@ from deid_ros.core.deidentification.weights import ModelStore, save_arrays  # no
 from deid_ros.core.errors import AnonymizationError, ConfigurationError  # noqa: E402
 from deid_ros.core.faces import Box, Face, region_of  # noqa: E402
 from deid_ros.core.resources import models_directory  # noqa: E402
-from deid_ros.offboard.datasets import encoded_images, load_faces  # noqa: E402
+from deid_ros.offboard.common import face_networks
+from deid_ros.offboard.common.datasets import encoded_images, load_faces  # noqa: E402
 
 _MARGIN = 0.25
 
@@ -200,7 +201,7 @@ def test_real_faces_become_others_and_stay_faces_in_every_mode(tmp_path):
     pytest.importorskip('dlib')
     if find_spec('face_recognition_models') is None:
         pytest.skip('face_recognition_models is not installed')
-    from deid_ros.offboard.evaluation import measures
+    from deid_ros.offboard.evaluation.measures import deidentification
 
     for name, content in islice(encoded_images(shared_data() / 'celeba_dev.tar'), 0, 1000, 80):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -210,13 +211,13 @@ def test_real_faces_become_others_and_stay_faces_in_every_mode(tmp_path):
     modes = ModelStore(str(models_directory())).modes
     ways = [(mode, way) for mode in modes for way in modes[mode]['apply']]
     results = np.concatenate([_in_frames(AutoencoderAnonymizer(*way), originals) for way in ways])
-    found = measures.detected(results).reshape(len(ways), -1)
-    described = measures.descriptors(np.concatenate([originals, results])).reshape(
+    found = face_networks.detected(results).reshape(len(ways), -1)
+    described = face_networks.descriptors(np.concatenate([originals, results])).reshape(
         len(ways) + 1, len(originals), -1)
     for way, faces, descriptors in zip(ways, found, described[1:]):
         assert faces.mean() >= 0.9, way
         if way[0] != 'reconstruct':
-            others = measures.differing(described[0], descriptors).mean()
+            others = deidentification.differing(described[0], descriptors).mean()
             assert others >= (0.5 if way[0] == 'cell' else 0.75), way
 
 

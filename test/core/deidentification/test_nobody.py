@@ -28,7 +28,7 @@ def test_the_file_can_be_made_again():
     pytest.importorskip('torch')
     from deid_ros.core.deidentification.weights import ModelStore
     from deid_ros.core.resources import models_directory
-    from deid_ros.offboard.faces_of_nobody import make_sheet
+    from deid_ros.offboard.maintenance.faces_of_nobody import make_sheet
 
     sheet = make_sheet(ModelStore(str(models_directory())))
     tiles = sheet.reshape(8, 64, 8, 64, 3).swapaxes(1, 2).reshape(64, 64, 64, 3)

@@ -18,7 +18,7 @@ from deid_ros.core.deidentification import SIMPLE_ANONYMIZERS, make_anonymizer
 from deid_ros.core.deidentification.simple import blurred
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
 from deid_ros.core.faces import Box, Face, region_of
-from deid_ros.offboard.recognition import SAME_PERSON, FaceRecognizer
+from deid_ros.offboard.common.recognition import SAME_PERSON, FaceRecognizer
 
 METHODS = sorted(SIMPLE_ANONYMIZERS)
 MARGIN = 0.25

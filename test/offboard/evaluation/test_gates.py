@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from deid_ros.offboard.evaluation.figures import Figure
 from deid_ros.offboard.evaluation.gates import Gate, failures, parse_gate
+from deid_ros.offboard.evaluation.measures.figures import Figure
 
 
 def _figure(value, unit='%'):

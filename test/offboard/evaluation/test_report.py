@@ -7,8 +7,8 @@ import json
 import math
 
 from deid_ros.offboard.evaluation import report
-from deid_ros.offboard.evaluation.catalogue import MEASURES, key
-from deid_ros.offboard.evaluation.figures import Figure
+from deid_ros.offboard.evaluation.measures.catalogue import MEASURES, key
+from deid_ros.offboard.evaluation.measures.figures import Figure
 
 MEASURED = {'one': {'DEID': Figure(95.04, 94.0, 96.0, 200, '%'),
                     'outside PSNR': Figure(math.inf, math.inf, math.inf, 3, 'dB')},

@@ -12,12 +12,12 @@ pytest.importorskip('sklearn')
 pytest.importorskip('matplotlib')
 
 from deid_ros.core.errors import ConfigurationError  # noqa: E402
-from deid_ros.offboard.datasets import Faces  # noqa: E402
-from deid_ros.offboard.evaluation import cli, latent_map, page, results  # noqa: E402
-from deid_ros.offboard.evaluation.figures import Figure  # noqa: E402
-from deid_ros.offboard.evaluation.report import write_csv  # noqa: E402
-from deid_ros.offboard.evaluation.subjects import Baseline  # noqa: E402
-from deid_ros.offboard.evaluation.tables import (  # noqa: E402
+from deid_ros.offboard.common.datasets import Faces  # noqa: E402
+from deid_ros.offboard.evaluation import cli, results  # noqa: E402
+from deid_ros.offboard.evaluation.measures.figures import Figure  # noqa: E402
+from deid_ros.offboard.evaluation.paper import latent_map, page
+from deid_ros.offboard.evaluation.paper.methods import Baseline  # noqa: E402
+from deid_ros.offboard.evaluation.paper.tables import (  # noqa: E402
     DETECTION,
     DETECTORS,
     LATENTS,
@@ -26,6 +26,7 @@ from deid_ros.offboard.evaluation.tables import (  # noqa: E402
     Row,
     Table,
 )
+from deid_ros.offboard.evaluation.report import write_csv  # noqa: E402
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -48,7 +49,7 @@ def options(tmp_path, monkeypatch):
         return {name: _figure(float(new_faces.mean() % 100), len(new_faces))
                 for name in ('FCNS', 'DEID', 'DIV', 'ANON', 'ATTR')}
 
-    monkeypatch.setattr(results.battery, 'measure', measure)
+    monkeypatch.setattr(results.suite, 'measure', measure)
     rows = tuple(Row(f'gray {value}', Baseline(_paint, value), (1.0, 2.0, 3.0))
                  for value in (10, 20))
     table = Table('9', 'Two grays', 'A note.', rows)
@@ -79,7 +80,7 @@ def test_one_face_of_each_person_where_the_table_is_about_people(options, monkey
 
 
 def test_stopped_run_keeps_its_rows_and_goes_on(options, monkeypatch):
-    measure = results.battery.measure
+    measure = results.suite.measure
 
     def stop(originals, new_faces, made_of, with_other_keys):
         if new_faces.mean() == 20:
@@ -87,7 +88,7 @@ def test_stopped_run_keeps_its_rows_and_goes_on(options, monkeypatch):
         return measure(originals, new_faces, made_of, with_other_keys)
 
     with monkeypatch.context() as patch:
-        patch.setattr(results.battery, 'measure', stop)
+        patch.setattr(results.suite, 'measure', stop)
         with pytest.raises(ValueError, match='no gray 20'):
             results.run(options)
     assert list(page.stored(options.output, '9')) == ['gray 10']

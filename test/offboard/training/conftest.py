@@ -36,7 +36,7 @@ def faceres_files(tmp_path, monkeypatch):
         (tmp_path / 'faceres.json').write_text(json.dumps({'weightsManifest': [{'weights': [
             {'name': name, 'shape': array.shape, 'dtype': 'float32',
              'quantization': {'dtype': 'float16'}} for name, array in arrays.items()]}]}))
-        monkeypatch.setattr('deid_ros.offboard.training.faceres.SHA256',
+        monkeypatch.setattr('deid_ros.offboard.training.synthetic.faceres.SHA256',
                             hashlib.sha256(data).hexdigest())
         return tmp_path / 'faceres.json'
 

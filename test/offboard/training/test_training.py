@@ -17,15 +17,15 @@ torch = pytest.importorskip('torch')
 from deid_ros.core.backends import make_backend  # noqa: E402
 from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
-from deid_ros.offboard.datasets import Faces  # noqa: E402
-from deid_ros.offboard.training import views  # noqa: E402
+from deid_ros.offboard.common.datasets import Faces  # noqa: E402
 from deid_ros.offboard.training.cli import in_order  # noqa: E402
-from deid_ros.offboard.training.data import TrainingData, read_labels  # noqa: E402
+from deid_ros.offboard.training.common import views  # noqa: E402
+from deid_ros.offboard.training.common.data import TrainingData, read_labels  # noqa: E402
+from deid_ros.offboard.training.common.recipe import Augmentation, load_recipe  # noqa: E402
+from deid_ros.offboard.training.common.runs import load_run  # noqa: E402
+from deid_ros.offboard.training.common.trainer import CHECKPOINT, CURVE  # noqa: E402
 from deid_ros.offboard.training.export import MODES_FILE, export  # noqa: E402
-from deid_ros.offboard.training.recipe import Augmentation, load_recipe  # noqa: E402
-from deid_ros.offboard.training.runs import load_run  # noqa: E402
 from deid_ros.offboard.training.stages import train  # noqa: E402
-from deid_ros.offboard.training.trainer import CHECKPOINT, CURVE  # noqa: E402
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 _CPU = torch.device('cpu')
