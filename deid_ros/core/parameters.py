@@ -17,7 +17,7 @@ from deid_ros.core.deidentification import (
     make_anonymizer,
 )
 from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY
-from deid_ros.core.detection import DETECTORS, make_detector
+from deid_ros.core.detection import DETECTORS, Search, make_detector
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 
@@ -113,9 +113,20 @@ PARAMETERS = (
         "Least score of a face. Lower finds more faces and more that are none. 0: the detector's "
         'own default.', True, 0.0, 0.9),
     ParameterSpec(
-        'detector.width', 640,
-        'Images wider than this, in pixels, are shrunk for the detector. Larger finds smaller '
-        'faces and takes longer. 0: never shrink.', True, 0, 8192, least_above_zero=64),
+        'detector.smallest_face', 10.0,
+        'Height of the smallest face to be found, in pixels. The detector looks at the whole frame '
+        'coarsely, and closely at its parts in turn and at the small faces that it knows.',
+        True, 5.0, 200.0),
+    ParameterSpec(
+        'detector.budget', 0.75,
+        'How much the detector looks at for each frame, in million pixels, on average; a new scene '
+        'gets up to four times as much. Larger finds small faces sooner and takes longer.',
+        True, 0.1, 100.0),
+    ParameterSpec(
+        'detector.width', 0,
+        'Above 0, the detector looks at each frame once, shrunk to this width in pixels where it '
+        'is wider, in place of detector.smallest_face and detector.budget.', True, 0, 8192,
+        least_above_zero=64),
     ParameterSpec(
         'detector.interval', 1,
         'The detector looks at every n-th frame only; in the others, known faces are treated where '
@@ -199,6 +210,8 @@ def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
     """Return the frame path's part of the values."""
     return PipelineSettings(
         confidence_threshold=values['detector.confidence_threshold'] or None,
+        search=None if values['detector.width'] else Search(
+            values['detector.smallest_face'], int(1e6 * values['detector.budget'])),
         detection_width=values['detector.width'],
         box_margin=values['deid.box_margin'],
         min_face_size=values['deid.min_face_size'],

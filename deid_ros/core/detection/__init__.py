@@ -10,12 +10,14 @@ from deid_ros.core.detection.dlib_cnn import DlibCnn
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.detection.ensemble import Ensemble
 from deid_ros.core.detection.libfacedetection import LibFaceDetection
+from deid_ros.core.detection.looks import Plan, at_width, detect_at_width, look_at
 from deid_ros.core.detection.sanity import check_faces
-from deid_ros.core.detection.scaling import detect_at_width
+from deid_ros.core.detection.schedule import Schedule, Search
 from deid_ros.core.detection.yunet import YuNet
 from deid_ros.core.errors import ConfigurationError
 
-__all__ = ['DETECTORS', 'Detector', 'check_faces', 'detect_at_width', 'make_detector']
+__all__ = ['DETECTORS', 'Detector', 'Plan', 'Schedule', 'Search', 'at_width', 'check_faces',
+           'detect_at_width', 'look_at', 'make_detector']
 
 #: The values that the parameters `detector.type` and `detector.ensemble` may have.
 DETECTORS: Dict[str, Callable[..., Detector]] = {

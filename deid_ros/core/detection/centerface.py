@@ -8,7 +8,7 @@ logarithm of the size, the offset inside the cell, and five landmarks.
 """
 
 import pathlib
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -77,16 +77,38 @@ class CenterFace(Detector):
 
         :raises DetectionError: the network's output is not finite.
         """
-        height, width = bgr.shape[:2]
+        return self._faces([bgr], threshold)[0]
+
+    def detect_all(self, images: Sequence[np.ndarray], threshold: Optional[float] = None
+                   ) -> List[List[Face]]:
+        """Return the faces of several images; those of one size are computed at once."""
+        found: List[List[Face]] = [[] for _ in images]
+        for shape in sorted({image.shape for image in images}):
+            chosen = [index for index, image in enumerate(images) if image.shape == shape]
+            for index, faces in zip(chosen, self._faces([images[i] for i in chosen], threshold)):
+                found[index] = faces
+        return found
+
+    def _faces(self, images: Sequence[np.ndarray], threshold: Optional[float]
+               ) -> List[List[Face]]:
+        """Return the faces of images of one size."""
+        height, width = images[0].shape[:2]
         # Padding keeps the shape of faces, which stretching to a multiple of 32 would not.
-        image = padded(bgr, width + -width % MULTIPLE, height + -height % MULTIPLE)
-        outputs = self._session.run(None, {self._input: cv2.dnn.blobFromImage(image, swapRB=True)})
+        blob = cv2.dnn.blobFromImages(
+            [padded(image, width + -width % MULTIPLE, height + -height % MULTIPLE)
+             for image in images], swapRB=True)
+        outputs = self._session.run(None, {self._input: blob})
         if threshold is None:
             threshold = self.default_threshold
-        boxes, scores, landmarks = decode(outputs, threshold)
-        inside = touching(boxes, width, height)
-        return [Face(Box(*box), score, points) for box, score, points
-                in zip(boxes[inside].tolist(), scores[inside].tolist(), landmarks[inside])]
+        result = []
+        for index in range(len(images)):
+            boxes, scores, landmarks = decode(
+                [output[index:index + 1] for output in outputs], threshold)
+            inside = touching(boxes, width, height)
+            result.append([
+                Face(Box(*box), score, points) for box, score, points
+                in zip(boxes[inside].tolist(), scores[inside].tolist(), landmarks[inside])])
+        return result
 
 
 def decode(outputs: List[np.ndarray],

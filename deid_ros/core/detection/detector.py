@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of all face detectors."""
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -33,3 +33,8 @@ class Detector:
         :returns: faces with boxes in pixels of `bgr`, in no particular order.
         """
         raise NotImplementedError
+
+    def detect_all(self, images: Sequence[np.ndarray], threshold: Optional[float] = None
+                   ) -> List[List[Face]]:
+        """Return the faces of several images, as `detect` gives those of each."""
+        return [self.detect(image, threshold) for image in images]

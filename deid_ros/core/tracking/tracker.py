@@ -6,6 +6,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
+from deid_ros.core.detection import Plan, Schedule, Search
 from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.core.tracking.camera import View, shift_between
 from deid_ros.core.tracking.motion import Motion
@@ -85,6 +86,7 @@ class Tracker:
         self._tracks: List[_Track] = []
         self._last_number = 0
         self._view: Optional[View] = None
+        self.schedule = Schedule()
         self._seconds = 0.0
         self._period = _PERIOD
         self._frames_since_look = 0
@@ -133,6 +135,12 @@ class Tracker:
         return (self._must_look or self._frames_since_look >= interval
                 or any(track.prediction.is_uncertain and not track.missed
                        for track in self._tracks))
+
+    def plan(self, search: Search) -> Plan:
+        """Return how the detector looks at this frame; for once, as the turns go on."""
+        assert self._view is not None
+        return self.schedule.plan(self._view.width, self._view.height, search,
+                                  [track.prediction for track in self._tracks], self._must_look)
 
     def update(self, detected: Optional[Sequence[Face]], hold_frames: int) -> List[Face]:
         """Return the faces of this frame: those detected, in their order, then those held.
