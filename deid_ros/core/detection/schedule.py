@@ -66,8 +66,12 @@ class Schedule:
         looks = [whole(width, height, coarse)]
         if whole(width, height, fine).cost <= search.budget - looks[0].cost or is_new_scene:
             scale = min(fine, scale_for(width, height, _NEW_SCENE * search.budget))
+            if scale > coarse:
+                looks.append(whole(width, height, scale))
             self._ages = [0] * len(self._ages)
-            return Plan(looks + [whole(width, height, scale)] * (scale > coarse), expected)
+            # What a new scene takes is saved on the turns after it.
+            self._credit = search.budget - sum(look.cost for look in looks)
+            return Plan(looks, expected)
         self._credit = min(self._credit, search.budget) + search.budget - looks[0].cost
         small = [face for face in known if face.box.height * coarse < _SURE_HEIGHT]
         tile = self._next_tile(width, height, fine, coarse, search.budget - looks[0].cost, known)
