@@ -16,6 +16,6 @@ def shared_data() -> Path:
     if data.is_dir():
         return data
     reason = f'no test data at {data}; set DEID_SHARED to the folder that holds data/'
-    if os.environ.get('CI') == 'true':
+    if os.environ.get('CI') == 'true' and os.environ.get('DEID_SHARED') != 'none':
         pytest.fail(reason)
     pytest.skip(reason)

@@ -6,7 +6,7 @@ The node declares them; off-board tools read them from the same YAML files witho
 `docs/parameters.md` is made from the table.
 """
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Tuple
 
 from deid_ros.core.backends import BACKENDS
 from deid_ros.core.backends.options import PRECISIONS, BackendOptions
@@ -18,6 +18,7 @@ from deid_ros.core.deidentification import (
 )
 from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY
 from deid_ros.core.detection import DETECTORS, Search, make_detector
+from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 
@@ -123,6 +124,11 @@ PARAMETERS = (
         'gets up to four times as much. Larger finds small faces sooner and takes longer.',
         True, 0.1, 100.0),
     ParameterSpec(
+        'detector.thorough', False,
+        'Look at each frame as a whole in all ways there are: at several scales, mirrored, and '
+        'turned by quarters; detector.smallest_face and detector.budget do not count then. Takes '
+        'seconds for a frame: for recordings.', True),
+    ParameterSpec(
         'detector.width', 0,
         'Above 0, the detector looks at each frame once, shrunk to this width in pixels where it '
         'is wider, in place of detector.smallest_face and detector.budget.', True, 0, 8192,
@@ -201,6 +207,33 @@ PARAMETERS = (
 )
 
 
+_SPECS = {spec.name: spec for spec in PARAMETERS}
+
+
+def parameter_values(entries: Iterable[Tuple[str, Any]] = ()) -> Dict[str, Any]:
+    """Return the values of all parameters by name: the defaults, with `entries` over them.
+
+    :param entries: names and values; of a name that comes twice, the last one counts.
+    :raises ConfigurationError: a name, type or value is not allowed; the message says what is.
+    """
+    values = {spec.name: spec.default for spec in PARAMETERS}
+    for name, value in entries:
+        spec = _SPECS.get(name)
+        if spec is None:
+            raise ConfigurationError(
+                'There is no parameter {!r}; docs/parameters.md has all.'.format(name))
+        # As in ROS, nothing is converted: 10 is no double, and 10.0 no integer.
+        if type(value) is not type(spec.default) or (
+                isinstance(value, list) and not all(isinstance(item, str) for item in value)):
+            raise ConfigurationError('{} is {!r}, must be of the type of {!r}.'.format(
+                name, value, spec.default))
+        objection = spec.objection(value)
+        if objection:
+            raise ConfigurationError(objection + '.')
+        values[name] = value
+    return {name: [] if value == NO_NAMES else value for name, value in values.items()}
+
+
 def public(values: Dict[str, Any]) -> Dict[str, Any]:
     """Return the values as they may be published: without the secret, but that there is one."""
     return {**values, KEY: '(set)' if values[KEY] else ''}
@@ -211,7 +244,8 @@ def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
     return PipelineSettings(
         confidence_threshold=values['detector.confidence_threshold'] or None,
         search=None if values['detector.width'] else Search(
-            values['detector.smallest_face'], int(1e6 * values['detector.budget'])),
+            values['detector.smallest_face'], int(1e6 * values['detector.budget']),
+            values['detector.thorough']),
         detection_width=values['detector.width'],
         box_margin=values['deid.box_margin'],
         min_face_size=values['deid.min_face_size'],
@@ -235,7 +269,8 @@ def chain_options(values: Dict[str, Any]) -> ChainOptions:
 
 def detector_names(values: Dict[str, Any]) -> List[str]:
     """Return the detectors that the values ask for."""
-    return list(values['detector.ensemble']) or [values['detector.type']]
+    # An empty name marks the empty list; see `NO_NAMES`.
+    return [name for name in values['detector.ensemble'] if name] or [values['detector.type']]
 
 
 def make_pipeline(values: Dict[str, Any]) -> FramePipeline:

@@ -53,6 +53,8 @@ class OnnxRuntimeBackend(Backend):
         self._control_name = 'offsets' if self.identity_count else 'alpha'
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = network_threads()
+        # Idle threads would spin, and take the processor from the detector.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         provider = _PROVIDERS[device]
         if provider not in onnxruntime.get_available_providers():
             raise ConfigurationError('ONNX Runtime cannot use {}: it was built without {}'.format(

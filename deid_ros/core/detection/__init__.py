@@ -5,6 +5,7 @@
 from typing import Callable, Dict, Sequence, Union
 
 from deid_ros.core.detection.centerface import CenterFace
+from deid_ros.core.detection.centerface_int8 import CenterFaceInt8
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.dlib_cnn import DlibCnn
 from deid_ros.core.detection.dlib_hog import DlibHog
@@ -22,6 +23,7 @@ __all__ = ['DETECTORS', 'Detector', 'Plan', 'Schedule', 'Search', 'at_width', 'c
 #: The values that the parameters `detector.type` and `detector.ensemble` may have.
 DETECTORS: Dict[str, Callable[..., Detector]] = {
     'centerface': CenterFace,
+    'centerface_int8': CenterFaceInt8,
     'yunet': YuNet,
     'libfacedetection': LibFaceDetection,
     'dlib_cnn': DlibCnn,
@@ -29,7 +31,7 @@ DETECTORS: Dict[str, Callable[..., Detector]] = {
 }
 
 #: The detectors that take `model_path`: those that cannot do without one first.
-_WITH_MODEL_PATH = ('yunet', 'centerface', 'dlib_cnn')
+_WITH_MODEL_PATH = ('yunet', 'centerface', 'centerface_int8', 'dlib_cnn')
 
 
 def make_detector(names: Union[str, Sequence[str]], model_path: str = '') -> Detector:

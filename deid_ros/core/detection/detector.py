@@ -18,8 +18,8 @@ class Detector:
 
     #: The name used by the parameter `detector.type`.
     name = ''
-    #: The least score that counts as a face where the user sets none.
-    default_threshold = 0.5
+    #: The least score that counts as a face where the user sets none. None: it has no single one.
+    default_threshold: Optional[float] = 0.5
     #: Where the network runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
     #: SHA-256 of each model file in use, by file name, for the provenance record.

@@ -3,17 +3,19 @@
 """Several looks at one image: parts of it, each at a scale of its own, and their faces united."""
 
 import math
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from deid_ros.core.detection.detector import Detector
+from deid_ros.core.detection.geometry import left_first
 from deid_ros.core.detection.sanity import check_faces
 from deid_ros.core.faces import Box, Face, Region
 
-# A face found where one is expected counts from this share of the least score on.
-_EXPECTED = 0.5
+# Shares of the least score that are enough in an enlarged picture, where most of what looks like a
+# face is small and none, but costs little to treat; and where a face is expected.
+_ENLARGED, _EXPECTED = 0.7, 0.4
 # Boxes that share more than this are one face, seen by several looks; so is a box that the edge of
 # a part cuts and of which more than the second number lies in another one.
 _MAX_IOU, _MAX_INSIDE = 0.4, 0.6
@@ -24,14 +26,20 @@ _MULTIPLE = 32
 
 
 class Look(NamedTuple):
-    """A part of an image, and how many times as large the detector sees it."""
+    """A part of an image, and how the detector sees it.
+
+    `scale`: how many times as large. `mirrored`: left and right exchanged. `turns`: then turned by
+    so many quarters, clockwise.
+    """
 
     region: Region
     scale: float
+    mirrored: bool = False
+    turns: int = 0
 
     @property
     def size(self) -> Tuple[int, int]:
-        """Width and height of what the detector sees, in pixels."""
+        """Width and height at this scale, in pixels, before anything is turned."""
         region = self.region
         return (max(1, int(round((region.right - region.left) * self.scale))),
                 max(1, int(round((region.bottom - region.top) * self.scale))))
@@ -89,56 +97,80 @@ def look_at(detector: Detector, bgr: np.ndarray, plan: Plan,
     """Return the faces that the detector sees in an image, each once.
 
     :param bgr: (H, W, 3) uint8, color order blue, green, red.
-    :param threshold: least score to report; None means the detector's default. Where a face is
-        expected, half of that is enough.
+    :param threshold: least score to report; None means the detector's default. In enlarged parts,
+        and where a face is expected, less is enough.
     :returns: faces in pixels of `bgr`.
     :raises DetectionError: any of the looks failed or gave nonsense.
     """
-    least = detector.default_threshold if threshold is None else threshold
     images = [_seen(bgr, look) for look in plan.looks]
-    weakest = least * _EXPECTED if plan.expected else least
+    least = detector.default_threshold if threshold is None else threshold
+    weakest = None if least is None else least * (_EXPECTED if plan.expected else min(
+        _share(look) for look in plan.looks))
     whole_ones: List[Face] = []
     cut_ones: List[Face] = []
     for look, image, faces in zip(plan.looks, images, detector.detect_all(images, weakest)):
         # Checked before they are united: nonsense could hide behind the box of another look.
         for face in check_faces(faces, image.shape[1], image.shape[0]):
-            is_cut = _is_cut(face.box, look, bgr.shape[1], bgr.shape[0])
-            (cut_ones if is_cut else whole_ones).append(_placed(face, look))
+            face = _placed(face, look)
+            if least is None or face.score >= least * _share(look) or any(
+                    face.box.iou(box) > _MAX_IOU for box in plan.expected):
+                is_cut = _is_cut(face.box, look, bgr.shape[1], bgr.shape[0])
+                (cut_ones if is_cut else whole_ones).append(face)
     # One look has its own way to tell faces apart.
-    faces = whole_ones if len(plan.looks) == 1 else _united(whole_ones, cut_ones)
-    return [face for face in faces
-            if face.score >= least or any(face.box.iou(box) > _MAX_IOU for box in plan.expected)]
+    return whole_ones if len(plan.looks) == 1 else _united(whole_ones, cut_ones)
+
+
+def _share(look: Look) -> float:
+    """Return the share of the least score that is enough in a look."""
+    return _ENLARGED if look.scale > 1 else 1.0
 
 
 def _seen(bgr: np.ndarray, look: Look) -> np.ndarray:
-    part = bgr[look.region.slices]
-    if look.size == (part.shape[1], part.shape[0]):
-        return np.ascontiguousarray(part)
-    # Area interpolation shrinks: others alias, and small faces turn into noise.
-    return cv2.resize(part, look.size, interpolation=(
-        cv2.INTER_AREA if look.scale < 1 else cv2.INTER_LINEAR))
+    """Return what the detector sees of an image."""
+    image = bgr[look.region.slices]
+    if look.size != (image.shape[1], image.shape[0]):
+        # Area interpolation shrinks: others alias, and small faces turn into noise.
+        image = cv2.resize(image, look.size, interpolation=(
+            cv2.INTER_AREA if look.scale < 1 else cv2.INTER_LINEAR))
+    if look.mirrored:
+        image = image[:, ::-1]
+    return np.ascontiguousarray(np.rot90(image, -look.turns))
 
 
 def _is_cut(box: Box, look: Look, width: int, height: int) -> bool:
     """Tell whether the box ends where the part does, but the image goes on."""
-    region, size = look.region, look.size
-    return ((region.left > 0 and box.x < _AT_EDGE)
-            or (region.top > 0 and box.y < _AT_EDGE)
-            or (region.right < width and box.x + box.width > size[0] - _AT_EDGE)
-            or (region.bottom < height and box.y + box.height > size[1] - _AT_EDGE))
+    region, near = look.region, _AT_EDGE / look.scale
+    return ((region.left > 0 and box.x < region.left + near)
+            or (region.top > 0 and box.y < region.top + near)
+            or (region.right < width and box.x + box.width > region.right - near)
+            or (region.bottom < height and box.y + box.height > region.bottom - near))
 
 
 def _placed(face: Face, look: Look) -> Face:
     """Return a face of a look in pixels of the whole image."""
-    region, size = look.region, look.size
-    factor_x = (region.right - region.left) / size[0]
-    factor_y = (region.bottom - region.top) / size[1]
-    box, landmarks = face.box.scaled(factor_x, factor_y), face.landmarks
+    region, (width, height) = look.region, look.size
+    factors = (region.right - region.left) / width, (region.bottom - region.top) / height
+    box = face.box
+    corners = np.array([(box.x, box.y), (box.x + box.width, box.y + box.height)])
+    corners = _upright(corners, look) * factors + (region.left, region.top)
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    landmarks = face.landmarks
     if landmarks is not None:
-        landmarks = (landmarks * (factor_x, factor_y)
-                     + (region.left, region.top)).astype(np.float32)
-    return Face(Box(box.x + region.left, box.y + region.top, box.width, box.height), face.score,
-                landmarks)
+        landmarks = left_first(_upright(landmarks, look) * factors + (region.left, region.top))
+    return Face(Box(left, top, right - left, bottom - top), face.score, landmarks)
+
+
+def _upright(points: np.ndarray, look: Look) -> np.ndarray:
+    """Return points (N, 2) as they are before the look turns and mirrors its part."""
+    width, height = look.size
+    x, y = points[:, 0], points[:, 1]
+    if look.turns == 1:
+        x, y = y, height - x
+    elif look.turns == 2:
+        x, y = width - x, height - y
+    elif look.turns == 3:
+        x, y = width - y, x
+    return np.stack([width - x if look.mirrored else x, y], axis=1)
 
 
 def _united(whole_ones: Sequence[Face], cut_ones: Sequence[Face]) -> List[Face]:
@@ -168,3 +200,16 @@ def _inside(box: Box, other: Box) -> float:
 def scale_for(width: int, height: int, pixels: float) -> float:
     """Return the scale at which an image of `width` × `height` has so many pixels."""
     return math.sqrt(pixels / (width * height))
+
+
+def plan_state(plan: Plan) -> List[Any]:
+    """Return a plan as numbers and lists."""
+    return [[[list(look.region), look.scale, look.mirrored, look.turns] for look in plan.looks],
+            [[float(value) for value in box] for box in plan.expected]]
+
+
+def plan_with(state: Sequence[Any]) -> Plan:
+    """Return the plan that `plan_state` gave."""
+    looks, expected = state
+    return Plan([Look(Region(*region), *how) for region, *how in looks],
+                [Box(*box) for box in expected])

@@ -31,6 +31,8 @@ _NEW_SCENE, _TURN = 4, 12
 _AROUND, _CROP = 3.0, 96
 # Parts overlap by so many times the height of a face that the coarse look is certain to find.
 _OVERLAP = 1.25
+# In thorough looks, pixels of the coarse one, and of a part at most.
+_COARSE, _TILE = 250000, 2500000
 # Of the turn of a part, in comparison with an empty one: with people.
 _PEOPLE = 2.0
 
@@ -42,6 +44,8 @@ class Search(NamedTuple):
     smallest_face: float = 10.0
     #: Pixels that the detector computes for a frame, on average.
     budget: int = 750000
+    #: Look at everything closely, in every frame, in all ways there are: for recordings.
+    thorough: bool = False
 
 
 class Schedule:
@@ -59,6 +63,8 @@ class Schedule:
         :param width, height: of the frame, in pixels.
         :param known: faces of the frames before, where they must be by now.
         """
+        if search.thorough:
+            return Plan(_thorough(width, height))
         fine = min(_MOST_SCALE, _SURE_HEIGHT / search.smallest_face,
                    scale_for(width, height, (1 - _COARSE_SHARE) * _TURN * search.budget))
         coarse = min(fine, scale_for(width, height, _COARSE_SHARE * search.budget))
@@ -108,6 +114,17 @@ class Schedule:
         schedule._tiles = [Look(Region(*region), scale) for region, scale in state['tiles']]
         schedule._ages, schedule._credit = list(state['ages']), state['credit']
         return schedule
+
+
+def _thorough(width: int, height: int) -> List[Look]:
+    """Return looks at all of a frame: at several scales, mirrored, and turned."""
+    coarse = min(1.0, scale_for(width, height, _COARSE))
+    looks = [whole(width, height, coarse)]
+    looks += [look._replace(mirrored=mirrored) for mirrored in (False, True)
+              for look in _tiles(width, height, 1.0, _OVERLAP * _SURE_HEIGHT / coarse, _TILE)]
+    looks += _tiles(width, height, _MOST_SCALE, _OVERLAP * _SURE_HEIGHT / coarse, _TILE)
+    return looks + [look._replace(turns=turns) for turns in (1, 2, 3)
+                    for look in _tiles(width, height, 1.0, _OVERLAP * _SURE_HEIGHT / coarse, _TILE)]
 
 
 def _tiles(width: int, height: int, scale: float, overlap: float, most: int) -> List[Look]:

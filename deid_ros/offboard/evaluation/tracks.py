@@ -20,6 +20,7 @@ from tqdm import tqdm
 from deid_ros.core.deidentification.alignment import BOX_MAPPINGS, crop, tight_box
 from deid_ros.core.faces import Face
 from deid_ros.core.image_codec import open_image
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.core.parameters import KEY, detector_names, make_pipeline, pipeline_settings
 from deid_ros.core.tracking import Tracker
 from deid_ros.offboard.common import face_networks
@@ -31,7 +32,6 @@ from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import SourceError
 from deid_ros.offboard.recordings.formats.recording import Message
 from deid_ros.offboard.recordings.formats.video import VideoFile
-from deid_ros.offboard.recordings.parameters import read_parameters
 from deid_ros.offboard.recordings.policy.messages import opened
 from deid_ros.offboard.recordings.policy.selection import kind_of
 

@@ -19,7 +19,7 @@ from typing import Any
 from tqdm import tqdm
 
 from deid_ros.core.errors import DeidError
-from deid_ros.offboard.recordings.parameters import read_parameters
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.offboard.recordings.policy.selection import Rules
 from deid_ros.offboard.recordings.report import Summary
 from deid_ros.offboard.recordings.run.plan import Options, plan

@@ -13,10 +13,10 @@ import yaml
 from recordings import Maker, drive, write_mcap, write_ros1, write_rosbag2
 
 from deid_ros.core.errors import ConfigurationError
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.core.parameters import PARAMETERS
 from deid_ros.core.resources import shared_directory
 from deid_ros.offboard.recordings.cli import main
-from deid_ros.offboard.recordings.parameters import read_parameters
 
 Anonymize = Callable[..., int]
 

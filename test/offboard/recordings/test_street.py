@@ -11,10 +11,10 @@ from recordings import PERIOD, START, Entry, Maker, write_rosbag2
 from rosbags.highlevel import AnyReader
 from shared_data import shared_data
 
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.core.parameters import make_pipeline, pipeline_settings
 from deid_ros.core.tracking import Tracker
 from deid_ros.offboard.recordings.cli import main
-from deid_ros.offboard.recordings.parameters import read_parameters
 
 FRAMES = 6
 KEY = 'deid.key:=street'

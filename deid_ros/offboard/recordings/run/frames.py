@@ -15,11 +15,12 @@ from typing import Any, NamedTuple, Protocol
 import cv2
 import numpy as np
 
+from deid_ros.core.deidentifier import Deidentifier
+from deid_ros.core.detection import Plan, Search
 from deid_ros.core.errors import CodecError, DeidError
 from deid_ros.core.faces import Face
-from deid_ros.core.failsafe import Outcome, process_or_withhold
+from deid_ros.core.failsafe import Outcome
 from deid_ros.core.image_codec import encode_jpeg, open_image
-from deid_ros.core.parameters import make_pipeline, pipeline_settings
 from deid_ros.core.pipeline import masked_frame, stamp_of
 from deid_ros.core.tracking import View, view_of
 from deid_ros.offboard.recordings.policy.messages import AnyImage, Kind, opened
@@ -83,6 +84,9 @@ class FrameTracker(Protocol):
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
 
+    def plan(self, seconds: float, view: View) -> Plan:
+        """Go on to this frame, if not done yet; return how the detector looks at it."""
+
     def update(self, detections: FrameDetections) -> list[Face]:
         """Return the faces of the frame."""
 
@@ -94,18 +98,15 @@ class FrameWorker:
     """
 
     def __init__(self, options: FrameOptions) -> None:
-        self._pipeline = make_pipeline(options.values)
-        self._settings = pipeline_settings(options.values)
-        self._on_failure = options.values['on_failure']
-        self._verifier = Verifier(self._pipeline, self._settings) if options.verify else None
+        self._deidentifier = Deidentifier(**options.values)
+        self._settings = self._deidentifier.settings
+        self._verifier = (Verifier(self._deidentifier.pipeline, self._settings) if options.verify
+                          else None)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """What does the work: names, devices, hashes."""
-        pipeline = self._pipeline
-        return {'detector': pipeline.detector.name, 'detector_device': pipeline.detector.device,
-                'method': pipeline.anonymizer.name, 'method_device': pipeline.anonymizer.device,
-                'fallback': pipeline.fallback.name, 'model_sha256': pipeline.model_hashes}
+        return self._deidentifier.provenance
 
     def detect(self, task: Task) -> tuple[FrameDetections | None, Result]:
         """Return what is seen in a frame: None if it cannot be opened."""
@@ -116,7 +117,7 @@ class FrameWorker:
             return None, _withheld(error)
         seconds, view = stamp_of(message.fields), view_of(bgr)
         try:
-            faces = self._pipeline.detect(bgr, self._settings)
+            faces = self._deidentifier.pipeline.detect(bgr, self._settings)
         except Exception as error:
             return FrameDetections(seconds, view, None), _withheld(error)
         return (FrameDetections(seconds, view, faces),
@@ -136,8 +137,7 @@ class FrameWorker:
             tracker = _PrecomputedFaces(task.faces)
         elif frame_tracker:
             tracker = _RemoteTracker(frame_tracker)
-        outcome = process_or_withhold(self._pipeline, message.fields, self._settings,
-                                      self._on_failure, tracker=tracker)
+        outcome = self._deidentifier.process_or_withhold(message.fields, tracker)
         if isinstance(tracker, _RemoteTracker):
             tracker.end()
         try:
@@ -160,7 +160,7 @@ class FrameWorker:
 
     def _failed(self, message: AnyImage, result: Result) -> Result:
         """Return a black frame instead of none, if that is wanted and possible."""
-        if self._on_failure == 'mask_frame':
+        if self._deidentifier.values['on_failure'] == 'mask_frame':
             with suppress(Exception):
                 frame = masked_frame(message.fields, self._settings.jpeg_quality)
                 return result._replace(status='masked', data=message.with_data(
@@ -182,6 +182,13 @@ class _RemoteTracker:
         # With an interval of 1 it always is. So the detector need not wait for earlier frames.
         assert self._pending
         return interval <= 1 or self._frame_tracker.is_due(*self._pending)
+
+    def plan(self, search: Search) -> Plan | None:
+        # All that is to be seen closely is seen in every frame: no need to wait, either.
+        if search.thorough:
+            return None
+        assert self._pending
+        return self._frame_tracker.plan(*self._pending)
 
     def update(self, detected: Sequence[Face] | None, hold_frames: int) -> list[Face]:
         assert self._pending

@@ -14,12 +14,12 @@ from rosbags.highlevel import AnyReader
 
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face
+from deid_ros.core.parameter_file import read_parameters
 from deid_ros.core.tracking import Tracker, view_of
 from deid_ros.core.tracking.state import state_of, tracker_with
 from deid_ros.offboard.recordings.cli import main
 from deid_ros.offboard.recordings.errors import BagError
 from deid_ros.offboard.recordings.formats.recording import CDR, IMAGE
-from deid_ros.offboard.recordings.parameters import read_parameters
 from deid_ros.offboard.recordings.policy.messages import Kind
 from deid_ros.offboard.recordings.run.frames import (
     FrameOptions,
