@@ -27,6 +27,9 @@ from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 NO_NAMES = ['']
 
 
+# The detectors whose faces are united where time does not count.
+_THOROUGH = ('centerface', 'libfacedetection')
+
 #: The parameter that is a secret.
 KEY = 'deid.key'
 
@@ -104,7 +107,7 @@ PARAMETERS = (
         'Reliability of the image subscriptions; auto takes what the publisher offers.',
         choices=('auto', 'reliable', 'best_effort')),
     ParameterSpec(
-        'detector.type', 'centerface', 'Face detector.', choices=tuple(sorted(DETECTORS))),
+        'detector.type', 'centerface_int8', 'Face detector.', choices=tuple(sorted(DETECTORS))),
     ParameterSpec(
         'detector.ensemble', NO_NAMES,
         'Several detectors whose faces are united; takes the place of detector.type. Slow: for '
@@ -271,6 +274,14 @@ def detector_names(values: Dict[str, Any]) -> List[str]:
     """Return the detectors that the values ask for."""
     # An empty name marks the empty list; see `NO_NAMES`.
     return [name for name in values['detector.ensemble'] if name] or [values['detector.type']]
+
+
+def thorough(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the values with which nothing is left out that can find a face in a recording."""
+    changed = {**values, 'detector.width': 0, 'detector.interval': 1, 'detector.thorough': True}
+    if not [name for name in values['detector.ensemble'] if name]:
+        changed['detector.ensemble'] = list(_THOROUGH)
+    return changed
 
 
 def make_pipeline(values: Dict[str, Any]) -> FramePipeline:

@@ -104,8 +104,8 @@ def look_at(detector: Detector, bgr: np.ndarray, plan: Plan,
     """
     images = [_seen(bgr, look) for look in plan.looks]
     least = detector.default_threshold if threshold is None else threshold
-    weakest = None if least is None else least * (_EXPECTED if plan.expected else min(
-        _share(look) for look in plan.looks))
+    share = _EXPECTED if plan.expected else min(_share(look) for look in plan.looks)
+    weakest = threshold if least is None or share == 1 else least * share
     whole_ones: List[Face] = []
     cut_ones: List[Face] = []
     for look, image, faces in zip(plan.looks, images, detector.detect_all(images, weakest)):

@@ -23,8 +23,8 @@ _SURE_HEIGHT = 20.0
 _MOST_SCALE = 2.0
 # Of the budget: the look at the whole frame, at most, and those at known faces.
 _COARSE_SHARE, _KNOWN_SHARE = 0.33, 0.5
-# How many budgets a new scene may take, and a turn of close looks. What lies beyond is seen smaller:
-# who comes between two looks is seen by neither.
+# How many budgets a new scene may take, and a turn of close looks. Where that is too little, all is
+# seen smaller: who comes between two looks is seen by neither.
 _NEW_SCENE, _TURN = 4, 12
 # A look at a known face is so many times as wide as the face, and at least so many pixels of what
 # the detector sees. One size for all that are small: a network takes them at once.

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Visible faces of people seen from above: are they treated, over a second of video?
+"""Visible faces of people seen from above: are they treated, over a second of video.
 
 The data is a folder with `images/` and `labels/` (Pascal VOC: boxes of heads, backs of heads
 included), and a table that says which heads show a face (`config/evaluation/elevated_heads.csv`).
@@ -48,7 +48,7 @@ class Scene(NamedTuple):
     faces: list[int]
 
 
-class Sequence_(NamedTuple):
+class Outcome(NamedTuple):
     """What became of one scene over its frames."""
 
     #: For each face: its head's height in pixels, and the share of frames in which it was treated.
@@ -124,7 +124,7 @@ def drifting(scene: Scene, frames: int, rate: float) -> Iterator[tuple[float, Sc
 
 
 def follow(scene: Scene, pipeline: FramePipeline, settings: PipelineSettings, frames: int,
-           rate: float) -> Sequence_:
+           rate: float) -> Outcome:
     """Return what the frame path treats of a scene, over so many frames a second."""
     tracker = Tracker()
     treated = np.zeros((frames, len(scene.faces)), bool)
@@ -136,7 +136,7 @@ def follow(scene: Scene, pipeline: FramePipeline, settings: PipelineSettings, fr
         treated[index] = [is_treated(frame.heads[head], found, settings.box_margin)
                           for head in frame.faces]
         beyond.append(_beyond(frame, found, settings.box_margin))
-    return Sequence_([(scene.heads[head].height, float(share))
+    return Outcome([(scene.heads[head].height, float(share))
                       for head, share in zip(scene.faces, treated.mean(axis=0))],
                      float(np.mean(beyond)), milliseconds)
 
@@ -165,13 +165,13 @@ def _beyond(scene: Scene, faces: Sequence[Face], margin: float) -> float:
 
 
 def measure(scenes: Iterator[Scene], detector: Detector, settings: PipelineSettings, frames: int,
-            rate: float) -> list[Sequence_]:
+            rate: float) -> list[Outcome]:
     """Return what the frame path treats in each scene."""
     pipeline = FramePipeline(detector, None, None)  # type: ignore[arg-type]
     return [follow(scene, pipeline, settings, frames, rate) for scene in scenes]
 
 
-def figures(sequences: Sequence[Sequence_]) -> dict[str, Figure]:
+def figures(sequences: Sequence[Outcome]) -> dict[str, Figure]:
     """Return what was treated, in all and by the height of the head, and what it cost."""
     heights, shares = np.array([face for each in sequences for face in each.faces]).T
     by_name = {'treated': shares, **{

@@ -36,7 +36,7 @@ OPSET = 13
 WIDTH = 640  # pixels of the photos, as the network sees them
 
 
-class _Photos(CalibrationDataReader):  # type: ignore[misc]
+class _Photos(CalibrationDataReader):
     """Gives the network's input for each photo."""
 
     def __init__(self, photos: Sequence[np.ndarray]) -> None:
