@@ -29,12 +29,12 @@ PHOTOS ?= ../shared/data/detection_dev.tar
 # Faces in each row of `make results`.
 COUNT ?= 1000
 TABLE ?=
-# LFW is gray, so its faces get their hues, for the color networks, from the first people of another
-# tar; all others of that tar are left for measuring.
+# LFW is gray. For the color networks its faces get their chroma from the first people of another tar;
+# the other people of that tar are left for measuring.
 COLOR_DATA ?= $(TEST_DATA)
-LENDERS = 40
+COLOR_PEOPLE = 40
 RECIPES = $(wildcard config/training/*.yaml)
-# Learn to tell apart those of a gallery, which has to be built before.
+# Train with the identities of a gallery, which has to be built before.
 LAST = config/training/contrast_gallery.yaml config/training/synthetic.yaml
 
 .PHONY: demo test test-graph results models clean
@@ -58,20 +58,20 @@ results: $(VENV)/installed-evaluate
 		--labels $(TEST_LABELS) --training-data $(DATA) --training-labels $(LABELS) \
 		--classifier $(CLASSIFIER) --photos $(PHOTOS) --count $(COUNT) $(ARGS)
 
-models: $(VENV)/installed-train runs/hues
+models: $(VENV)/installed-train runs/color
 	$(VENV)/bin/train $(filter-out $(LAST), $(RECIPES)) --data $(DATA) --labels $(LABELS) \
-		--hues runs/hues --runs runs $(ARGS)
+		--color-data runs/color --runs runs $(ARGS)
 	$(VENV)/bin/build_gallery config/training/contrast_faceres.yaml --data $(DATA) --runs runs --count 160
 	set -e; for recipe in $(LAST); do \
 		$(VENV)/bin/train $$recipe --data $(DATA) --runs runs $(ARGS); \
 		$(VENV)/bin/build_gallery $$recipe --data $(DATA) --runs runs; \
 	done
 	$(VENV)/bin/export_models --recipes config/training --runs runs --models models \
-		--data '$(notdir $(DATA))' --hues '$(LENDERS) people of $(notdir $(COLOR_DATA))'
+		--data '$(notdir $(DATA))' --color-data '$(COLOR_PEOPLE) people of $(notdir $(COLOR_DATA))'
 
-runs/hues:
+runs/color:
 	mkdir -p $@
-	tar -tf $(COLOR_DATA) | cut -d/ -f1,2 | sort -u | grep / | head -n $(LENDERS) \
+	tar -tf $(COLOR_DATA) | cut -d/ -f1,2 | sort -u | grep / | head -n $(COLOR_PEOPLE) \
 		| tar -xf $(COLOR_DATA) -C $@ --strip-components=1 -T -
 
 clean:

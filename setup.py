@@ -12,7 +12,7 @@ PACKAGE = 'deid_ros'
 
 def version():
     """Return the version, which stands in the package itself."""
-    with open(os.path.join(PACKAGE, '__init__.py'), encoding='utf-8') as source:
+    with open(os.path.join(PACKAGE, 'version.py'), encoding='utf-8') as source:
         return re.search(r"__version__ = '([^']+)'", source.read()).group(1)
 
 

@@ -8,12 +8,12 @@
 from typing import TYPE_CHECKING, Any
 
 from deid_ros.core.deidentifier import Deidentifier
+from deid_ros.version import __version__
 
 if TYPE_CHECKING:
     from deid_ros.offboard.recordings.api import anonymize
 
-__all__ = ['Deidentifier', 'anonymize']
-__version__ = '0.1.0'
+__all__ = ['Deidentifier', '__version__', 'anonymize']
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ from deid_ros.core.errors import ConfigurationError
 TENSORRT_8, TENSORRT_10 = '8.2.1.8', '10.3.0'
 DEVICE, CAPABILITY = 'Fake TX2', '6.2'
 
-_OURS = ('tensorrt_backend', 'tensorrt_engine', 'tensorrt_shift')
+_OURS = ('backend', 'engine', 'shift')
 
 
 class Fakes:
@@ -454,7 +454,7 @@ def missing() -> None:
 
 def _forget() -> None:
     for name in _OURS:
-        sys.modules.pop('deid_ros.core.backends.' + name, None)
+        sys.modules.pop('deid_ros.core.backends.tensorrt.' + name, None)
 
 
 @contextlib.contextmanager

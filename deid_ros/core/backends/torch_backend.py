@@ -41,7 +41,7 @@ class ShiftModule(nn.Module):
             return latents + control
         if self.kind == 'cell':
             cells = latents.flatten(2)
-            aims = torch.stack([self._nth(cells[:, :, index], self.centres[index])
+            targets = torch.stack([self._nth(cells[:, :, index], self.centres[index])
                                 for index in range(cells.shape[2])], 2)
         else:
             flat = latents.flatten(1)
@@ -52,8 +52,8 @@ class ShiftModule(nn.Module):
                 near = distances.topk(self.n, dim=1, largest=False).indices
                 best = self.from_mean[near].argmin(1, keepdim=True)
                 chosen = near.gather(1, best)[:, 0]
-            aims = self.centres[chosen]
-        return (1 - control) * latents + control * aims.view_as(latents)
+            targets = self.centres[chosen]
+        return (1 - control) * latents + control * targets.view_as(latents)
 
     def _nth(self, cell: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
         near = torch.cdist(cell, centres).topk(self.n, dim=1, largest=False).indices

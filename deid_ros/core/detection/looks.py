@@ -149,6 +149,9 @@ def _is_cut(box: Box, look: Look, width: int, height: int) -> bool:
 def _placed(face: Face, look: Look) -> Face:
     """Return a face of a look in pixels of the whole image."""
     region, (width, height) = look.region, look.size
+    if (region.right - region.left, region.bottom - region.top) == look.size and region[:2] == (
+            0, 0) and not (look.mirrored or look.turns):
+        return face
     factors = (region.right - region.left) / width, (region.bottom - region.top) / height
     box = face.box
     corners = np.array([(box.x, box.y), (box.x + box.width, box.y + box.height)])

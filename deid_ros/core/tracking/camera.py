@@ -30,15 +30,15 @@ class View(NamedTuple):
 
 
 class Shift(NamedTuple):
-    """By how much the picture moved, in pixels of the frame, and how alike it is apart from that.
+    """By how much the picture moved, in pixels of the frame, and how well both pictures correlate.
 
-    `likeness` is the correlation of both pictures where they overlap, -1…1, whatever their
-    brightness and contrast. It is 1 where one of them is too small or flat to tell.
+    `correlation` is that of both pictures where they overlap, -1…1, whatever their brightness and
+    contrast. It is 1 where one of them is too small or flat to tell.
     """
 
     x: float
     y: float
-    likeness: float
+    correlation: float
 
 
 def view_of(bgr: np.ndarray) -> View:
@@ -64,8 +64,8 @@ def shift_between(before: View, after: View) -> Shift:
     # Not left to phaseCorrelate, which at some sizes would write into what it is given.
     window = _window(width, height)
     (x, y), _ = cv2.phaseCorrelate(before.gray * window, after.gray * window)
-    still = _likeness(before.gray, after.gray, 0, 0)
-    moved = _likeness(before.gray, after.gray, int(round(x)), int(round(y)))
+    still = _correlation(before.gray, after.gray, 0, 0)
+    moved = _correlation(before.gray, after.gray, int(round(x)), int(round(y)))
     if not moved >= still:  # So a peak that is noise moves nothing.
         return Shift(0.0, 0.0, still)
     return Shift(x * before.width / width, y * before.height / height, moved)
@@ -76,7 +76,7 @@ def _window(width: int, height: int) -> np.ndarray:
     return np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
 
 
-def _likeness(before: np.ndarray, after: np.ndarray, x: int, y: int) -> float:
+def _correlation(before: np.ndarray, after: np.ndarray, x: int, y: int) -> float:
     """Return the correlation of two pictures where they overlap, the second one moved by (x, y)."""
     height, width = before.shape
     if width - abs(x) < _LEAST_OVERLAP * width or height - abs(y) < _LEAST_OVERLAP * height:

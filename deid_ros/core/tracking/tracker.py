@@ -119,14 +119,14 @@ class Tracker:
         shift = shift_between(before, after)
         # Only a picture that is another one for certain ends a hold. To hold on for nothing costs
         # some pixels for a moment, to let go too early shows a face.
-        if shift.likeness < _CUT:
+        if shift.correlation < _CUT:
             self.reset()
         for track in self._tracks:
             track.motion.shift(shift.x, shift.y)
             track.motion.advance(self._period)
-            if shift.likeness < _UNSURE:
+            if shift.correlation < _UNSURE:
                 track.motion.loosen(_UNSURE_DEVIATION)
-        self._must_look = self._must_look or shift.likeness < _UNSURE
+        self._must_look = self._must_look or shift.correlation < _UNSURE
 
     def is_detection_due(self, interval: int) -> bool:
         """Tell whether the detector must look at this frame.

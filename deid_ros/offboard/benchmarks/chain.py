@@ -46,7 +46,7 @@ _LEAST_RUNS = 20
 
 
 class Variant(NamedTuple):
-    """One way to run a chain: what runs it where and in what precision."""
+    """One way to run a chain: backend, device and precision."""
 
     backend: str
     device: str
@@ -55,7 +55,7 @@ class Variant(NamedTuple):
 
 
 def variants(max_batch: int) -> list[Variant]:
-    """Return all ways to run a chain that there could be."""
+    """Return all variants, whether they can run here or not."""
     def onnxruntime(device: str) -> Callable[[Chain], Backend]:
         def make(chain: Chain) -> Backend:
             from deid_ros.core.backends.onnxruntime_backend import OnnxRuntimeBackend
@@ -214,8 +214,8 @@ def _measure_all(chains: list[Chain], options: argparse.Namespace
               if variant.backend in options.backends]
     with tqdm(total=len(chains) * len(chosen) * len(options.batches), file=sys.stderr) as progress:
         for chain in chains:
-            # Measured anew for each chain, as small ones fit into caches; and close to its figures
-            # in time, as shared computers have moods.
+            # For each chain, as small ones fit into caches; and right before its figures, as the
+            # load of shared computers changes.
             cpu = measure_cpu(f'CPU, {chain.name}', work_of(chain).values, clock)
             for variant in chosen:
                 what = f'{variant.backend} on {variant.device}, {variant.precision}'

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The least time that a chain can take: for reading its weights and for its arithmetic."""
+"""The least time that a chain can take, by the roofline model: memory or arithmetic."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from deid_ros.core.deidentification.chain import Chain
 from deid_ros.core.deidentification.networks import FACE_SIZE, GRID, Layers
 
 Clock = Callable[[], float]
-#: What time is taken of.
+#: Wall-clock time, or processor time of this process.
 CLOCKS: dict[str, Clock] = {'wall': time.perf_counter, 'processor': time.process_time}
 
 #: Bytes of one value.
@@ -20,7 +20,7 @@ BYTES = {'fp32': 4, 'fp16': 2, 'int8': 1}
 
 
 class Work(NamedTuple):
-    """What a chain has to do, whatever runs it.
+    """The work of a chain, independent of the backend.
 
     `values`: weights, and entries of the table of a shift; each is read once for a batch.
     `operations`: multiplications and additions for one face.
@@ -33,7 +33,7 @@ class Work(NamedTuple):
 
 
 class Device(NamedTuple):
-    """What a device can do at most.
+    """Peak rates of a device.
 
     `bytes_per_second`: of its memory. `operations_per_second`: by precision.
     `origin`: where the figures are from.
@@ -53,7 +53,7 @@ class Floor(NamedTuple):
 
     @property
     def milliseconds(self) -> float:
-        """Return what the slower of the two takes; at best they overlap."""
+        """Return the larger of the two, as they overlap at best."""
         return max(self.memory, self.compute)
 
     @property
@@ -77,7 +77,7 @@ def known_device(name: str) -> Device | None:
 
 
 def work_of(chain: Chain) -> Work:
-    """Return what a chain has to do."""
+    """Return the work of a chain."""
     values = operations = 0
     for index, network in enumerate(chain.networks):
         values += sum(array.size for array in network.arrays.values())

@@ -31,7 +31,7 @@ from deid_ros.core.detection import DETECTORS
 from deid_ros.offboard.common.node_process import (
     NodeProcess,
     NodeProcessError,
-    make_room_for_images,
+    configure_dds_for_images,
     node_command,
     running,
 )
@@ -145,7 +145,7 @@ def measure(size: str, detector: str, frames: Sequence[np.ndarray], seconds: flo
     width, height = SIZES[size]
     resized = [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
                for frame in frames]
-    make_room_for_images()
+    configure_dds_for_images()
     with tempfile.TemporaryDirectory() as folder, \
             running(node_command([f'detector.type:={detector}', *parameters]),
                     pathlib.Path(folder) / 'node.log') as node, \

@@ -22,7 +22,7 @@ from deid_ros.offboard.benchmarks.node import CAMERA, SIZES, Camera, video_frame
 from deid_ros.offboard.common.node_process import (
     NodeProcess,
     NodeProcessError,
-    make_room_for_images,
+    configure_dds_for_images,
     node_command,
     running,
 )
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if status.name.endswith(CAMERA):
                 figures.update((value.key, value.value) for value in status.values)
 
-    make_room_for_images()
+    configure_dds_for_images()
     try:
         with tempfile.TemporaryDirectory() as folder, \
                 running(node_command(options.parameter),

@@ -4,10 +4,10 @@ r"""Measure how many faces are treated although the detector misses them; print 
 
     benchmark_tracking --video street.mp4 --hold-frames 0 4 8 --intervals 1 2 3
 
-The faces that the detector finds in each frame are the reference. Then it is blinded: in a share of
-the frames it sees nothing at all (`frames`), or any face is missed with that probability (`faces`).
-`none` is the detector as it is, `camera` the same as `faces` with a camera that is swung about: a
-window of two thirds of the picture is moved over it.
+The faces that the detector finds in each frame are the reference. Then misses are simulated: in a
+share of the frames all faces are missed (`frames`), or each face is missed with that probability
+(`faces`). `none` is without misses. `camera` is as `faces`, with a moving camera: a window of two
+thirds of the picture is moved over it.
 
 A reference face is treated if at least 90 % of the ellipse in its box lie where some treatment is
 opaque, box margin included. *Flicker* counts, in all tracks of the reference, the frames between
@@ -51,7 +51,7 @@ from deid_ros.offboard.recordings.run.frames import FrameDetections
 #: Of the ellipse in a face's box, the share that must be hidden.
 LEAST_HIDDEN = 0.9
 BLINDINGS = ('none', 'frames', 'faces', 'camera')
-# A gap in a reference track longer than this, in frames, is two visits and no flicker.
+# A gap in a reference track that is longer than this, in frames, does not count as flicker.
 _LONGEST_GAP = 12
 _WINDOW = 2 / 3
 _RECOGNIZE_EVERY, _RECOGNIZE_HEIGHT, _SAME_FACE_IOU = 2, 40, 0.1
@@ -76,7 +76,7 @@ Linker = Callable[[Sequence[Observation]], Linked]
 
 
 def live(hold_frames: int, interval: int = 1) -> Linker:
-    """Return what the node does: a tracker, which only looks back."""
+    """Return a linker that works as the node: a tracker, which uses past frames only."""
     def link(sequence: Sequence[Observation]) -> Linked:
         tracker = Tracker()
         treated = []
@@ -91,7 +91,7 @@ def live(hold_frames: int, interval: int = 1) -> Linker:
 
 
 def bridging(hold_frames: int) -> Linker:
-    """Return what `anonymize_bag --bridge-gaps` does, which also looks forward."""
+    """Return a linker that works as `anonymize_bag --bridge-gaps`, which uses later frames, too."""
     def link(sequence: Sequence[Observation]) -> Linked:
         seen = [FrameDetections(*frame) for frame in sequence]
         return Linked(linked(seen, hold_frames), len(sequence))
@@ -207,7 +207,7 @@ def frames_of(video: pathlib.Path) -> Iterator[tuple[float, np.ndarray]]:
 
 
 def swung(frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield the frames as a camera sees them that is swung about: a moving part of each."""
+    """Yield the frames of a moving camera: a moving part of each."""
     for seconds, bgr in frames:
         height, width = (round(_WINDOW * size) for size in bgr.shape[:2])
         right, down = bgr.shape[1] - width, bgr.shape[0] - height
@@ -285,7 +285,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
                         help='detector.interval, measured with the last of --hold-frames')
     parser.add_argument('--blind', type=float, default=0.2, help='share (default: 0.2)')
     parser.add_argument('--seeds', type=int, default=5, help='runs to average (default: 5)')
-    parser.add_argument('--recognize', action='store_true', help='also ask dlib who it is')
+    parser.add_argument('--recognize', action='store_true', help='also compare faces with dlib')
     parser.add_argument('--json', type=pathlib.Path, metavar='FILE', help='also write the figures')
     return parser.parse_args(arguments)
 

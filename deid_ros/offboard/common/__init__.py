@@ -1,3 +1,3 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What several rooms use: data, recognition, similarity, processes of the node."""
+"""Used by several off-board packages: data, recognition, similarity transforms, node processes."""

@@ -27,10 +27,10 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box
 
 IMAGE_SUFFIXES = ('.bmp', '.jpeg', '.jpg', '.png', '.webp')
-#: The environment variable that says how many processes work at once.
+#: The environment variable for the number of worker processes.
 PROCESSES_VARIABLE = 'DEID_ROS_PROCESSES'
-#: Side of the crops that training takes its views from, in tight boxes and in pixels: at a view
-#: without changes the central 64×64 pixels are the tight box itself.
+#: Side of crops with context, in tight boxes and in pixels. Their central 64×64 pixels are the
+#: tight box; the rest is for augmentation.
 CONTEXT = 1.5
 CONTEXT_SIZE = int(CONTEXT * FACE_SIZE)
 _BATCH = 256
@@ -38,7 +38,7 @@ _BATCH = 256
 
 @dataclass(frozen=True)
 class Faces:
-    """Crops of faces with what is known about them.
+    """Crops of faces, with their names and identities.
 
     `pixels` is (N, size, size, 3) uint8 BGR; `names` and `identities` are (N,) strings: the file's
     name and the folder's.
@@ -105,10 +105,10 @@ def frames(source: Path) -> Iterator[np.ndarray]:
 
 
 def worker_processes() -> ProcessPoolExecutor:
-    """Return a pool with a process for each core, or as many as `DEID_ROS_PROCESSES` says.
+    """Return a pool of one process for each core, or of `DEID_ROS_PROCESSES`.
 
-    Its processes are started afresh: a forked copy of a process whose OpenCV or torch has threads
-    can wait for them forever.
+    Processes are spawned, not forked: a fork of a process whose OpenCV or torch has threads can
+    hang.
 
     :raises ConfigurationError: the environment variable is not a whole number above 0.
     """
@@ -162,7 +162,7 @@ def load_faces(source: Path, cache_dir: Path, *, choice: str = 'largest', size: 
                context: float = 1.0) -> Faces:
     """Find one face in every image with dlib's frontal detector and crop it.
 
-    The crops are kept in `cache_dir`, so only the first call with the same arguments takes minutes.
+    The crops are cached in `cache_dir`, so only the first call takes minutes.
 
     :param source: a tar or a folder of images; those in which no face is found are left out.
     :param choice: which face, where there are several: `largest`, or `central` (LFW).
@@ -198,13 +198,13 @@ def load_faces(source: Path, cache_dir: Path, *, choice: str = 'largest', size: 
 def training_faces(data: Path, cache: Path) -> Faces:
     """Return the faces that the networks were trained on, (N, 96, 96, 3), with context.
 
-    They are cropped as `train` does it, and kept where it keeps them.
+    They are cropped and cached as by `train`.
     """
     return load_faces(data, cache, choice='central', size=CONTEXT_SIZE, context=CONTEXT)
 
 
 def tight(faces: Faces, color: bool) -> Faces:
-    """Return faces cropped with context as the networks see them.
+    """Return the tight crops of faces with context: the input of the networks.
 
     :param faces: (N, 96, 96, 3) BGR.
     :return: (N, 64, 64) luminance, or (N, 64, 64, 3) BGR.

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What dlib's networks say of many 64×64 face crops, in several processes, each crop asked once."""
+"""Results of dlib's networks on many 64×64 face crops: in several processes, and cached."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -44,9 +44,9 @@ def _chunk(faces: list[np.ndarray], measure: Callable[[np.ndarray], np.ndarray]
 
 def _measured(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], name: str,
               store: Store | None, networks: tuple[str, ...]) -> np.ndarray:
-    """Return (N, K) float32, what `measure` gives for each face; equal faces are measured once."""
+    """Return (N, K) float32: the result of `measure` for each face, once for equal faces."""
     keys = [face_key(face) for face in faces]
-    # Another network, or another way to show it a face, is another kind of entry.
+    # The kind of an entry names the networks and how faces are prepared for them.
     kind = '-'.join((name, DESCRIPTION, *(network_hash(network)[:16] for network in networks)))
     known = store.get(kind, keys) if store else {}
     missing = list({key: face for key, face in zip(keys, faces) if key not in known}.items())
@@ -65,7 +65,7 @@ def _measured(faces: np.ndarray, measure: Callable[[np.ndarray], np.ndarray], na
 
 @contextmanager
 def _mapping(chunks: int) -> Iterator[Callable[..., Iterable[list[np.ndarray]]]]:
-    """Give a `map` over so many chunks; new processes are worth their start from two on."""
+    """Yield a `map` over so many chunks; new processes are started from two chunks on."""
     if chunks < 2:
         yield map
         return
@@ -77,7 +77,7 @@ def detected(faces: np.ndarray, store: Store | None = None) -> np.ndarray:
     """Return (N,) bool: whether dlib's neural detector finds a face, the FCNS of each face.
 
     :param faces: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
-    :param store: where results are kept and taken from.
+    :param store: cache of results.
     """
     return _measured(faces, _is_face, 'faceness', store, (FacenessDetector.NETWORK,))[:, 0] > 0
 

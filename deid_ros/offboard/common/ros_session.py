@@ -17,8 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from deid_ros.offboard.common.node_process import NodeProcess
 
-# Discovery is not the same for both sides at all times: a request or its answer can be lost. A node
-# that loads models does not answer either, so this is no verdict.
+# Until both sides have discovered each other, a request or its answer can be lost. A node that
+# loads models does not answer either. So a request without an answer is repeated.
 _ANSWER_TIMEOUT = 2.0  # seconds
 _ATTEMPTS = 30
 #: Verb, transition, and the states before and after it.
@@ -57,8 +57,8 @@ class SpinningThread:
 
     def stop(self) -> None:
         """Finish the callback at work and end the thread."""
-        # As work of the executor, which so wakes up. Shutting it down from another thread takes
-        # away what it may be about to wait for.
+        # As a task, which wakes up the executor. It is shut down after its thread has ended, as
+        # that destroys what `spin_once` waits for.
         self._executor.create_task(self._stopping.set)
         self._thread.join()
         self._executor.shutdown()

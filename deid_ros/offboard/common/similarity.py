@@ -1,18 +1,17 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Turn, scale and shift that bring points, and faces, to where they should be."""
+"""Similarity transforms that align points, and faces."""
 
 import cv2
 import numpy as np
 
 
 def similarities(points: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return the (..., 2, 3) maps that bring points nearest to targets (least squares).
+    """Return the (..., 2, 3) similarity transforms from points to targets, by least squares.
 
-    :param points: (..., K, 2), on the scale of which the maps are; `targets` likewise, and as many
-        or one set for all.
+    :param points: (..., K, 2); `targets` likewise, or one set for all.
     """
-    # As complex numbers, a turn with a scale is a factor: target ≈ factor · point + offset.
+    # With complex numbers, rotation and scale are a factor: target ≈ factor · point + offset.
     before, after = (part[..., 0] + 1j * part[..., 1] for part in (points, targets))
     before_mean, after_mean = (part.mean(axis=-1, keepdims=True) for part in (before, after))
     centred = before - before_mean

@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What dlib's networks said about a face, kept on disk by the hash of the face's pixels.
+"""A cache on disk of the results of dlib's networks, by the hash of a face's pixels.
 
-One SQLite file serves runs beside each other: each entry is written once, in a transaction of a
-few faces, so a stopped run has lost no more than those.
+It is one SQLite file, which several runs can use at the same time. Results are written in
+transactions of a few faces, so a run that is stopped loses no more than these.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ _CHUNK = 500  # values in one query; SQLite allows 999
 class Store:
     """A table of arrays by kind and face.
 
-    :param folder: where the file is or will be.
+    :param folder: of the file, which is made if it is missing.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(folder / _FILE, timeout=_LOCK_TIMEOUT)
         with self._database:
-            # Readers do not wait for writers then.
+            # So readers do not wait for writers.
             self._database.execute('PRAGMA journal_mode=WAL')
             self._database.execute('CREATE TABLE IF NOT EXISTS measurements (kind TEXT, face BLOB, '
                                    'value BLOB, PRIMARY KEY (kind, face)) WITHOUT ROWID')
@@ -38,7 +38,7 @@ class Store:
         self._database.close()
 
     def get(self, kind: str, faces: Sequence[bytes]) -> dict[bytes, np.ndarray]:
-        """Return what is known, as (K,) float32 by key (see `face_key`)."""
+        """Return the stored results, (K,) float32 by key (see `face_key`)."""
         found: dict[bytes, np.ndarray] = {}
         for start in range(0, len(faces), _CHUNK):
             keys = faces[start:start + _CHUNK]
@@ -49,7 +49,7 @@ class Store:
         return found
 
     def put(self, kind: str, entries: Iterable[tuple[bytes, np.ndarray]]) -> None:
-        """Keep (K,) float32 arrays by key; all of them or, when the run is stopped, none."""
+        """Store (K,) float32 arrays by key in one transaction."""
         with self._database:
             self._database.executemany(
                 'INSERT OR REPLACE INTO measurements VALUES (?, ?, ?)',

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The people of the training set, whom no new face may show."""
+"""The people of the training set; no new face may show one of them."""
 
 import numpy as np
 
@@ -9,8 +9,9 @@ from deid_ros.offboard.common.datasets import Faces, tight
 from deid_ros.offboard.common.recognition import distances
 from deid_ros.offboard.common.store import Store
 
-#: The quantile of unseen people's distances under which a new face is too close to somebody.
-CROWD_QUANTILE = 0.05
+#: A face is too close to a training identity if it is nearer than this share of unseen people are
+#: to their nearest one.
+CLOSE_QUANTILE = 0.05
 _CHUNK = 256
 
 
@@ -18,7 +19,7 @@ class TrainingPeople:
     """The people of the training set.
 
     :param described: (N, 128) descriptors of the training faces.
-    :param identities: (N,) whose they are.
+    :param identities: (N,) the people in them.
     """
 
     def __init__(self, described: np.ndarray, identities: np.ndarray) -> None:

@@ -15,15 +15,15 @@ from tqdm import tqdm
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.common.node_process import (
     NodeProcessError,
-    make_room_for_images,
+    configure_dds_for_images,
     node_command,
     running,
 )
 from deid_ros.offboard.demo.errors import DemoError
 from deid_ros.offboard.demo.scene import (
     MOST_PICTURES,
-    hang,
     load_portraits,
+    make_scene,
     packaged_portraits,
     pictures_in,
 )
@@ -88,7 +88,7 @@ def _isolate() -> None:
     """Keep to this machine and to a graph of its own: nobody else's nodes are disturbed."""
     os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
     os.environ['ROS_DOMAIN_ID'] = str(1 + os.getpid() % 100)
-    make_room_for_images()
+    configure_dds_for_images()
 
 
 def _run(options: argparse.Namespace) -> list[str]:
@@ -108,7 +108,7 @@ def _run(options: argparse.Namespace) -> list[str]:
         log = fly(source, node, recorder, functools.partial(progress, desc='flying'))
 
     sheet = ContactSheet(source.frame_count, source.rate)
-    findings = verify(source, log, bag, functools.partial(progress, desc='checking'), sheet.look)
+    findings = verify(source, log, bag, functools.partial(progress, desc='checking'), sheet.add)
     sheet.save(picture, log.figures.get('method', ''))
     print(table(log, findings))
     print(f'\nSee {picture} and {bag}')
@@ -120,7 +120,7 @@ def _source(options: argparse.Namespace) -> FrameSource:
         return VideoFile(options.video, options.rate, options.seconds)
     portraits = (load_portraits(pictures_in(options.image_dir)) if options.image_dir
                  else packaged_portraits())
-    return SimulatedCamera(hang(portraits), options.rate or DEFAULT_RATE, options.seconds)
+    return SimulatedCamera(make_scene(portraits), options.rate or DEFAULT_RATE, options.seconds)
 
 
 def _parameters(options: argparse.Namespace) -> list[str]:

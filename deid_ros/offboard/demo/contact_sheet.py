@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Some moments of the flight in one picture: before, and after below."""
+"""Draws some frames of the flight: before in the upper row, after in the lower row."""
 
 import pathlib
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _PAPER, _INK, _FAINT = '#ffffff', '#202020', '#707070'
 
 
 class ContactSheet:
-    """Keeps the best of the frames it is shown, and draws them.
+    """Chooses some of the frames, and draws them.
 
     The flight is cut into `MOMENTS` parts of equal length; in each the frame with the most faces
     is taken, and of those the one nearest to the part's middle.
@@ -35,8 +35,8 @@ class ContactSheet:
         self._rate = rate
         self._best: dict[int, ComparedFrame] = {}
 
-    def look(self, frame: ComparedFrame) -> None:
-        """Take a frame into account."""
+    def add(self, frame: ComparedFrame) -> None:
+        """Consider a frame."""
         part = frame.index * MOMENTS // self._frame_count
         if part not in self._best or self._interest(frame) > self._interest(self._best[part]):
             self._best[part] = frame

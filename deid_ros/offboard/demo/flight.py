@@ -39,8 +39,8 @@ OUTPUTS = {IMAGE_OUTPUT: 'sensor_msgs/msg/Image', INFO_OUTPUT: 'sensor_msgs/msg/
 
 _NODE = '/deid'
 _GRAPH_TIMEOUT = 30.0
-_SETTLE = 1.0  # a writer knows a reader a little before the reader knows the writer
-_QUIET = 2.0  # without a report for so long, the node has done all there was to do
+_SETTLE = 1.0  # a writer discovers a reader a little before the reader discovers the writer
+_QUIET = 2.0  # without a report for so long, the node has finished
 
 
 @dataclass
@@ -71,7 +71,7 @@ def fly(source: FrameSource, node: NodeProcess, recorder: BagRecorder,
         flight = _Flight(ros, source, node, recorder)
         flight.bring_up()
         flight.publish(progress)
-        flight.land()
+        flight.finish()
         return flight.log
 
 
@@ -98,7 +98,7 @@ class _Flight:
         ros.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def bring_up(self) -> None:
-        """Configure and activate the node, and wait until everybody sees everybody."""
+        """Configure and activate the node, and wait until all publishers are discovered."""
         bring_up(self._ros, self._node, _NODE)
         self._node.wait(self._is_connected,
                         'The node and the camera do not find each other over DDS.', _GRAPH_TIMEOUT)
@@ -118,7 +118,7 @@ class _Flight:
             self._infos.publish(self._info(message))
             self._node.check()
 
-    def land(self) -> None:
+    def finish(self) -> None:
         """Wait for the last images and for the node's final figures."""
         self._last_report = max(self._last_report, time.perf_counter())
         self._node.wait(lambda: time.perf_counter() - self._last_report > _QUIET,

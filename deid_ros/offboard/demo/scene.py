@@ -94,7 +94,7 @@ def load_portraits(files: Sequence[pathlib.Path]) -> list[Portrait]:
     return portraits
 
 
-def hang(portraits: Sequence[Portrait]) -> Scene:
+def make_scene(portraits: Sequence[Portrait]) -> Scene:
     """Return a wall on which the pictures hang in a row."""
     framed = [_framed(_fit(portrait)) for portrait in portraits]
     row = sum(one.image.shape[1] for one in framed) + _GAP * (len(framed) - 1)

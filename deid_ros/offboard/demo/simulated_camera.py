@@ -37,7 +37,8 @@ class SimulatedCamera:
         times = (index + _SHUTTER * (np.arange(_EXPOSURES) / _EXPOSURES - 0.5)) / self.rate
         images = [cv2.warpAffine(self._scene.wall, self.view(time), (WIDTH, HEIGHT),
                                  borderMode=cv2.BORDER_REFLECT) for time in times]
-        # Means of pairs in 8 bits: five times as fast as a sum of floats, and as good to look at.
+        # Means of pairs in 8 bits: five times as fast as a sum of floats, with no visible
+        # difference.
         while len(images) > 1:
             images = [cv2.addWeighted(one, 0.5, other, 0.5, 0)
                       for one, other in zip(images[::2], images[1::2])]
@@ -65,7 +66,7 @@ class SimulatedCamera:
         reach = max(_LEAST_REACH, (last[0] - first[0]) / 2 - _TURN_BACK)
         pan = (first[0] + last[0]) / 2 - reach * math.cos(turn)
         rise = (first[1] + last[1]) / 2 - 60 + 70 * math.sin(2 * turn + 0.5)
-        # A hover is never quite still.
+        # A drone that hovers still moves a little.
         pan += 5 * math.sin(2 * math.pi * 1.3 * time)
         rise += 4 * math.sin(2 * math.pi * 1.7 * time + 1)
         middle, swing = math.sqrt(_ZOOM[0] * _ZOOM[1]), math.sqrt(_ZOOM[1] / _ZOOM[0])

@@ -8,13 +8,13 @@ import numpy as np
 
 from deid_ros.core.faces import Box
 
-#: Of dlib's frontal detector where it tells which faces are there: the one it was made with, which
-#: gives no false alarms. (As a detector of the node it is set to find more.)
+#: Threshold of dlib's frontal detector for the ground truth: its own default, which gives no false
+#: positives. As a detector of the node it has a lower one.
 GROUND_TRUTH_THRESHOLD = 0.0
 
 
 class FrameSource(Protocol):
-    """Frames that can be asked for again, so that nobody needs to keep them."""
+    """Frames by their index, which can be read several times."""
 
     width: int
     height: int

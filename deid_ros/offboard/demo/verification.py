@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What the flight shows: figures, and everything that should not have happened."""
+"""Checks of a flight: figures, and everything that must not happen."""
 
 import math
 import pathlib
@@ -16,7 +16,7 @@ from deid_ros.offboard.demo.flight import IMAGE_OUTPUT, FlightLog
 from deid_ros.offboard.demo.recorder import recorded_images
 from deid_ros.offboard.demo.source import FrameSource
 
-# A slow machine drops many frames, and rightly; fewer than this share show nothing.
+# A slow machine may drop many frames; with fewer than this share, the flight proves nothing.
 _LEAST_SHARE = 0.1
 # Frames in which faces are compared, at most; each face takes about 0.2 s.
 _SAMPLES = 30
@@ -42,17 +42,17 @@ class Findings(NamedTuple):
     compared_frames: int
     #: Faces known to be in the published frames, by the source and not by the node.
     known_faces: int
-    #: Sentences, each about something that must not happen; empty after a good flight.
+    #: A sentence for each thing that must not happen; empty after a good flight.
     problems: list[str]
 
 
 def verify(source: FrameSource, log: FlightLog, bag: pathlib.Path,
            progress: Callable[[Iterable[int]], Iterable[int]],
-           look: Callable[[ComparedFrame], None]) -> Findings:
+           on_compared: Callable[[ComparedFrame], None]) -> Findings:
     """Check all reports, and a sample of the recorded images against the original frames.
 
     :param progress: wraps the frame numbers while they are checked.
-    :param look: is shown each frame of the sample.
+    :param on_compared: called with each frame of the sample.
     """
     problems = _delivery_problems(source, log)
     indices = [log.sent[stamp] for stamp in log.received if stamp in log.sent]
@@ -79,7 +79,7 @@ def verify(source: FrameSource, log: FlightLog, bag: pathlib.Path,
                      f'{distance:.2f}, same person up to {SAME_PERSON}).'
                      for face, distance in zip(faces, found) if distance <= SAME_PERSON]
         distances += found
-        look(ComparedFrame(index, before, after, found))
+        on_compared(ComparedFrame(index, before, after, found))
     if indices and not known_faces:
         problems.append('dlib found no face in the original frames, so nothing was shown.')
     return Findings(distances, still_faces, len(sample), known_faces, problems)
@@ -91,9 +91,9 @@ def _delivery_problems(source: FrameSource, log: FlightLog) -> list[str]:
     if len(log.received) < least:
         problems.append(f'Only {len(log.received)} of {source.frame_count} frames came out, fewer '
                         f'than {least}. Try a lower --rate.')
-    strangers = sum(stamp not in log.sent for stamp in log.received)
-    if strangers:
-        problems.append(f'{strangers} images have a stamp that was never sent.')
+    unknown = sum(stamp not in log.sent for stamp in log.received)
+    if unknown:
+        problems.append(f'{unknown} images have a stamp that was never sent.')
     if log.received != sorted(set(log.received)):
         problems.append('Images came out twice or out of order.')
     return problems

@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`contact_sheet`: originals and new faces side by side, for every mode, to look at closely.
+"""`contact_sheet`: draws originals and new faces side by side, for every mode.
 
-Faces that the chain cannot treat are blurred, as by the pipeline. The sheets show the original
-faces beside the new ones: they are made to be looked at, not to be kept.
+Faces that the chain cannot treat are blurred, as in the pipeline. The sheets show original faces,
+so they must not be published.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from deid_ros.core.faces import Face
 from deid_ros.core.resources import models_directory
 from deid_ros.offboard.common.datasets import frames
 
-# Around the box, in boxes: enough to see whether the patch blends in.
+# Margin around the box, as a share of it: shows whether the patch blends in.
 _AROUND = 0.7
 _TILE = 192
 

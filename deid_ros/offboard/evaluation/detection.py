@@ -1,12 +1,12 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`evaluate detection`: what a detector misses on photos with hand-drawn face boxes, and its speed.
+"""`evaluate detection`: recall and speed of detectors on photos with hand-drawn face boxes.
 
 The data is a folder or tar file that holds `boxes.json` beside its images:
 `{"0000.jpg": {"faces": [{"box": [left, top, right, bottom]}, ...]}, ...}`.
 
-Recall is the share of drawn faces that a box of its own meets with an intersection over union of
-at least 0.3. A false positive is a box that meets no drawn face that is still free. Heights are
+A drawn face is found if a detected box overlaps it with an intersection over union of at least 0.3.
+Each box matches one drawn face at most. A false positive is a box without a match. Heights are
 those of the faces in the original photos.
 """
 
@@ -28,7 +28,7 @@ from deid_ros.core.faces import Box, Face
 from deid_ros.offboard.evaluation.measures.catalogue import RECALLS
 from deid_ros.offboard.evaluation.measures.figures import Figure, mean, share, statistic
 from deid_ros.offboard.evaluation.options import Subparsers, new_command
-from deid_ros.offboard.evaluation.report import Measured, markdown_by_subject
+from deid_ros.offboard.evaluation.report import Measured, markdown_by_method
 
 MIN_IOU = 0.3
 
@@ -41,11 +41,11 @@ class Photo(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """What one detector did with all photos at one width and threshold."""
+    """Results of one detector on all photos at one width and threshold."""
 
-    #: For each drawn face: its height in pixels, and whether it was found.
+    #: Height in pixels of each drawn face, and whether it was found.
     faces: list[tuple[float, bool]]
-    #: For each photo.
+    #: False positives, and milliseconds, of each photo.
     false_positives: np.ndarray
     milliseconds: np.ndarray
 
@@ -105,27 +105,27 @@ def measure(detector: Detector, photos: Sequence[Photo], width: int,
             threshold: float | None) -> Measurement:
     """Run the detector on all photos, one at a time."""
     detect_at_width(detector, photos[0].bgr, width, threshold)  # The first run allocates.
-    faces, times, surplus = [], [], []
+    faces, times, false_positives = [], [], []
     for photo in photos:
         start = time.perf_counter()
         detected = detect_at_width(detector, photo.bgr, width, threshold)
         times.append(time.perf_counter() - start)
         found = match(detected, photo.boxes)
-        surplus.append(len(detected) - len(found))
+        false_positives.append(len(detected) - len(found))
         faces += [(box.height, index in found) for index, box in enumerate(photo.boxes)]
-    return Measurement(faces, np.array(surplus), 1000 * np.array(times))
+    return Measurement(faces, np.array(false_positives), 1000 * np.array(times))
 
 
 def add_command(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = new_command(subparsers, 'detection', run,
-                         'Measure recall by face height, and speed, of detectors: a face that is '
-                         'missed stays in the image.', table=markdown_by_subject)
+                         'Measure recall by face height, and speed, of detectors. A missed face '
+                         'stays in the image.', table=markdown_by_method)
     parser.add_argument('--data', type=pathlib.Path, required=True,
                         help='folder or tar file of photos with boxes.json')
     parser.add_argument('--detectors', nargs='+', default=['centerface'], metavar='DETECTOR',
-                        help=f'any of {", ".join(DETECTORS)}; several joined by + unite their '
-                             'boxes (default: centerface)')
+                        help=f'any of {", ".join(DETECTORS)}; several joined by + are an '
+                             'ensemble (default: centerface)')
     parser.add_argument('--model-path', default='', help='network file of the detector yunet')
     parser.add_argument('--limit', type=int, default=50,
                         help='number of photos, 0 for all (default: 50)')
@@ -143,12 +143,12 @@ def run(options: argparse.Namespace) -> Measured:
         names = name.split('+')
         detector = make_detector(names, options.model_path if 'yunet' in names else '')
         for width, threshold in itertools.product(options.widths, options.thresholds):
-            shown = threshold
+            label = threshold
             if threshold is None:
-                shown = 'defaults' if len(names) > 1 else detector.default_threshold
+                label = 'defaults' if len(names) > 1 else detector.default_threshold
             size = f'{width} px' if width else 'original size'
-            subject = f'{name} on {detector.device}, {size}, from {shown}'
-            measured[subject] = figures(measure(detector, photos, width, threshold))
+            method = f'{name} on {detector.device}, {size}, from {label}'
+            measured[method] = figures(measure(detector, photos, width, threshold))
     return measured
 
 

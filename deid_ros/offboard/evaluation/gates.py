@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Gates: limits that measures must keep, so that the command can guard a release."""
+"""Gates: required limits of measures, for use in release checks."""
 
 import math
 import operator
@@ -17,7 +17,7 @@ _GATE = re.compile(r'\s*(?P<measure>[^<>=]+?)\s*(?P<comparison>>=|<=|>|<)\s*(?P<
 
 
 class Gate(NamedTuple):
-    """A measure and the limit of its value; a share's limit is in percent, as its figures are."""
+    """A required limit of a measure; in percent for shares."""
 
     measure: str
     comparison: str
@@ -28,14 +28,14 @@ class Gate(NamedTuple):
         return f'{self.measure} {self.comparison} {self.limit:g}{" " + unit if unit else ""}'
 
     def failure(self, figures: Mapping[str, Figure]) -> str | None:
-        """Return None where the gate holds, else why not.
+        """Return None if the gate holds, else why not.
 
-        A measure that was not taken does not hold any limit.
+        The gate of a measure that was not measured does not hold.
         """
         figure = figures.get(self.measure)
         if figure is None:
             return f'{self} is required, but {self.measure} was not measured'
-        # False for a value that is no number, too.
+        # NaN fails every comparison.
         if _COMPARISONS[self.comparison](figure.value, self.limit):
             return None
         return f'{self} is required, but {self.measure} is {figure.value:.4g} (N = {figure.count})'
@@ -44,10 +44,10 @@ class Gate(NamedTuple):
 def parse_gate(text: str) -> Gate:
     """Read a gate such as `deid>=0.95`, `DEID >= 95 %` or `yaw < 10`.
 
-    Names are those of the tables, in capitals or not, with `-` or `_` in the place of spaces.
+    Names are those of the tables. Case does not matter, and `-` or `_` may replace spaces.
 
-    :raises ValueError: it is none, the measure is unknown (the message lists them), or the limit
-        of a share is not within 0…1 or given in percent.
+    :raises ValueError: the text is not a gate, the measure is unknown (the message lists the known
+        ones), or the limit of a share is neither within 0…1 nor given in percent.
     """
     match = _GATE.fullmatch(text)
     if match is None:
@@ -75,9 +75,9 @@ def parse_gate(text: str) -> Gate:
 
 
 def failures(gates: Sequence[Gate], measured: Mapping[str, Mapping[str, Figure]]) -> list[str]:
-    """Return one sentence for each gate that something measured does not hold.
+    """Return a sentence for each gate that does not hold.
 
-    :param measured: figures by measure, by what was measured; nothing measured holds no gate.
+    :param measured: figures by measure, by method or recording. Without any, no gate holds.
     """
     found = [f'{gate} is required, but nothing was measured' for gate in gates if not measured]
     for subject, figures in measured.items():

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Visible faces of people seen from above: are they treated, over a second of video.
+"""`evaluate heads`: in how many frames visible faces are treated, of people seen from above.
 
 The data is a folder with `images/` and `labels/` (Pascal VOC: boxes of heads, backs of heads
 included), and a table that says which heads show a face (`config/evaluation/elevated_heads.csv`).
@@ -13,26 +13,35 @@ in a treated box, margin included, or if the box of a face and that of the head 
 intersection over union of at least 0.1.
 """
 
+import argparse
 import csv
 import math
 import pathlib
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from itertools import islice
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from deid_ros.core.detection.detector import Detector
+from deid_ros.core.detection import Detector, make_detector
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.faces import Box, Face, region_of
+from deid_ros.core.parameter_file import read_parameters
+from deid_ros.core.parameters import detector_names, pipeline_settings
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
+from deid_ros.core.resources import shared_directory
 from deid_ros.core.tracking import Tracker
 from deid_ros.offboard.evaluation.measures.catalogue import TREATED
 from deid_ros.offboard.evaluation.measures.figures import Figure, mean
+from deid_ros.offboard.evaluation.options import Subparsers, new_command
+from deid_ros.offboard.evaluation.report import Measured, markdown_by_method
 
 HEAD = 'person_head'
+#: All images that a table names, or every second one, from the first or the second on.
+PARTS = ('all', 'even', 'odd')
 #: What the table's column `shows` may hold; `unsure` counts neither way.
 SHOWS = ('face', 'no face', 'unsure')
 MIN_IOU = 0.1
@@ -180,3 +189,44 @@ def figures(sequences: Sequence[Outcome]) -> dict[str, Figure]:
     return {**{name: mean(100 * values, '%') for name, values in by_name.items() if values.size},
             'beyond heads': mean(100 * np.array([each.beyond for each in sequences]), '%'),
             'time': mean(times, 'ms')}
+
+
+def add_command(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = new_command(subparsers, 'heads', run, 'Measure in how many frames visible faces are '
+                         'treated, of people seen from above.', table=markdown_by_method)
+    parser.add_argument('--data', type=pathlib.Path, required=True,
+                        help='folder with images/ and labels/')
+    parser.add_argument('--table', type=pathlib.Path, metavar='CSV',
+                        help='which heads show a face (default: the one that is shipped)')
+    parser.add_argument('--part', choices=PARTS, default='all',
+                        help='every second image of the table (default: all)')
+    parser.add_argument('--every', type=int, default=1, metavar='N',
+                        help='only every n-th image of that part (default: 1)')
+    parser.add_argument('--settings', nargs='+', default=['default'], metavar='SETTINGS',
+                        help='what to measure: default, or a parameter file, or NAME:=VALUE; '
+                             'several joined by commas (default: default)')
+    parser.add_argument('--frames', type=int, default=10, help='of each image (default: 10)')
+    parser.add_argument('--rate', type=float, default=10.0, help='in Hz (default: 10)')
+
+
+def run(options: argparse.Namespace) -> Measured:
+    """Measure each of the settings."""
+    table = options.table or shared_directory('config') / 'evaluation' / 'elevated_heads.csv'
+    measured = {}
+    for named in options.settings:
+        values = _values(named)
+        detector = make_detector(detector_names(values), values['detector.model_path'])
+        scenes = islice(read_scenes(options.data, table, options.part), 0, None, options.every)
+        measured[named] = figures(measure(scenes, detector, pipeline_settings(values),
+                                          options.frames, options.rate))
+    return measured
+
+
+def _values(named: str) -> dict[str, Any]:
+    """Return the values of all parameters that settings ask for."""
+    parts = [part for part in named.split(',') if part != 'default']
+    files = [part for part in parts if ':=' not in part]
+    if len(files) > 1:
+        raise ConfigurationError(f'--settings: {named} names {len(files)} files; allowed is one.')
+    return read_parameters(files[0] if files else None, [part for part in parts if ':=' in part])

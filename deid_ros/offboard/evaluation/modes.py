@@ -21,7 +21,7 @@ from deid_ros.offboard.evaluation.measures.figures import SEED, Figure
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
-    add_knowledge,
+    add_measure_options,
     classifier_of,
     downstream_of,
     new_command,
@@ -44,15 +44,15 @@ def add_command(subparsers: Subparsers) -> None:
     parser.add_argument('--apply', choices=SHIFT_APPLY, default='finetuned')
     parser.add_argument('--alpha', type=float, help='strength of a shift at run time')
     parser.add_argument('--key', default=KEY,
-                        help='chooses the identities of the mode synthetic: who gets which is '
-                        f'chance, so re-identification is over {KEYS} keys made of this one '
+                        help='decides which identities faces get in the mode synthetic; '
+                        f're-identification is over {KEYS} keys made of this one '
                         f'(default: {KEY})')
     parser.add_argument('--backend', choices=BACKENDS, default='onnxruntime')
     parser.add_argument('--count', type=int, default=2000,
                         help='faces, drawn with seed 0 (default: 2000)')
     parser.add_argument('--record', action='store_true',
                         help='write the figures into models.json')
-    add_knowledge(parser)
+    add_measure_options(parser)
     parser.add_argument('--labels', type=Path, metavar='CSV',
                         help='labels -1 and 1 of the images, for smile and mouth open')
     parser.add_argument('--training-labels', type=Path, metavar='CSV',
@@ -64,7 +64,7 @@ def add_command(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> Measured:
     """Measure each mode."""
     if options.record and options.key != KEY:
-        raise ConfigurationError('--record keeps figures that everybody gets again, those with '
+        raise ConfigurationError('--record keeps figures that others can reproduce, those with '
                                  f'--key {KEY}, not {options.key}; leave out one of the two')
     models = ModelStore(str(options.models))
     recognizer = recognizer_of(options)
@@ -72,32 +72,32 @@ def run(options: argparse.Namespace) -> Measured:
                               if options.apply in mode['apply']]
     chains = {name: load_chain(models, name, options.apply) for name in names}
     backends = {name: _backend(chain, options) for name, chain in chains.items()}
-    faces = some(load_faces(options.data, options.cache), options.count)
+    faces = sample(load_faces(options.data, options.cache), options.count)
     store = Store(options.cache)
     training = (training_faces(options.training_data, options.cache)
                 if options.training_data else None)
-    crowd = people_of(training, store) if training else None
+    training_people = people_of(training, store) if training else None
     originals = {color: suite.Originals(
         faces if color else Faces(gray(faces.pixels), faces.names, faces.identities),
         store, classifier_of(options), options.labels,
-        crowd, downstream_of(options), recognizer)
+        training_people, downstream_of(options), recognizer)
         for color in {chain.color for chain in chains.values()}}
 
     measured: dict[str, dict[str, Figure]] = {}
     for name, backend in backends.items():
-        # Compared with what the networks were given: for gray models, the gray original.
+        # New faces are compared with what the networks got: gray models get gray originals.
         reference = originals[backend.color]
-        made_of = None
+        sources = None
         if training is not None:
-            made_of = contributors.of_mode(models, options.recipes, name, options.apply,
+            sources = contributors.of_mode(models, options.recipes, name, options.apply,
                                            reference.faces.pixels, training,
                                            options.training_labels, options.cache, options.key)
         figures = suite.measure(
-            reference, new_faces_of(reference.faces.pixels, backend, options.key), made_of,
+            reference, new_faces_of(reference.faces.pixels, backend, options.key), sources,
             with_other_keys(reference.faces.pixels, backend, options.key))
         measured[chains[name].name] = figures
         if options.record:
-            # The key tells later whether the figures are still those of the weights beside them.
+            # The chain's hash shows later whether the figures are those of the weights beside them.
             _record(options.models / MODELS_FILE, chains[name].name, {
                 'chain': chains[name].key, 'data': options.data.name, 'N': len(faces),
                 'alpha': backend.alpha,
@@ -106,8 +106,8 @@ def run(options: argparse.Namespace) -> Measured:
     return measured
 
 
-def some(faces: Faces, count: int) -> Faces:
-    """Return so many of the faces, drawn at random; all where there are not more."""
+def sample(faces: Faces, count: int) -> Faces:
+    """Return `count` random faces, or all if there are fewer."""
     return faces.take(np.sort(np.random.default_rng(SEED).permutation(len(faces))[:count]))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What the subcommands of `evaluate` have in common."""
+"""Options that the subcommands of `evaluate` share."""
 
 import argparse
 import os
@@ -13,12 +13,12 @@ from deid_ros.core.errors import ConfigurationError
 from deid_ros.offboard.common.datasets import PROCESSES_VARIABLE
 from deid_ros.offboard.evaluation.gates import Gate, parse_gate
 from deid_ros.offboard.evaluation.measures import anonymity
-from deid_ros.offboard.evaluation.measures.second_opinion import RANGES, OtherRecognizer
+from deid_ros.offboard.evaluation.measures.other_recognizer import RANGES, OtherRecognizer
 from deid_ros.offboard.evaluation.report import Measured, markdown
 
 #: What a subcommand does with its options.
 Run = Callable[[argparse.Namespace], Measured]
-#: An anonymizer that returns a face as it was is broken, whatever else is required.
+#: An anonymizer that returns a face unchanged is broken, so this is always required.
 CHANGES_FACES = ('unchanged<=0',)
 
 
@@ -47,25 +47,25 @@ def new_command(subparsers: Subparsers, name: str, run: Run, summary: str, *,
     output.add_argument('--csv', type=Path, metavar='FILE', help='also write the figures as CSV')
     output.add_argument('--json', type=Path, metavar='FILE', help='also write them as JSON')
     output.add_argument('--cache', type=Path, default=Path.home() / '.cache' / 'deid_ros',
-                        help='folder for cropped faces and for what networks said about them '
+                        help='folder for cropped faces and for results of networks on them '
                              '(default: ~/.cache/deid_ros)')
     output.add_argument('--processes', type=int, metavar='N',
-                        help=f'work at once (default: {PROCESSES_VARIABLE}, else one a core)')
+                        help=f'processes at once (default: {PROCESSES_VARIABLE}, else one a core)')
     return parser
 
 
-def add_knowledge(parser: argparse.ArgumentParser) -> None:
-    """Add the options for what some measures need; without it, they are not taken."""
+def add_measure_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options with the inputs of some measures, which are left out without them."""
     group = parser.add_argument_group('for more measures')
     group.add_argument('--classifier', type=Path, metavar='NPZ',
                        help='attribute classifier on descriptors, for ATTR and gender')
     group.add_argument('--training-data', type=Path, metavar='TAR',
                        help='tar or folder that the networks were trained on, for LEAK')
     group.add_argument('--recognizer', type=Path, metavar='ONNX',
-                       help='another recognition network, for what it thinks of DEID, DIV and '
-                            're-identification; takes aligned RGB faces')
+                       help='another recognition network, which measures DEID, DIV and '
+                            're-identification, too; takes aligned RGB faces')
     group.add_argument('--recognizer-values', choices=RANGES, default='-1..1',
-                       help='what its pixels range over (default: -1..1)')
+                       help='range of its pixels (default: -1..1)')
     group.add_argument('--downstream', choices=DETECTORS,
                        help='detector that is to find the new faces, for detection')
 

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`evaluate pair`: original images beside anonymized ones, whatever tool made them."""
+"""`evaluate pair`: compares original images with anonymized ones, made by any tool."""
 
 import argparse
 import sys
@@ -27,7 +27,7 @@ from deid_ros.offboard.evaluation.measures.figures import Figure, share
 from deid_ros.offboard.evaluation.options import (
     CHANGES_FACES,
     Subparsers,
-    add_knowledge,
+    add_measure_options,
     classifier_of,
     downstream_of,
     new_command,
@@ -36,7 +36,7 @@ from deid_ros.offboard.evaluation.options import (
 from deid_ros.offboard.evaluation.report import Measured
 from deid_ros.offboard.evaluation.sources import FramePair, SourceError, frame_pairs
 
-# So many unchanged faces are named on stderr.
+# Most unchanged faces that are named on stderr.
 _MOST_PLACES = 10
 
 
@@ -45,12 +45,12 @@ def add_command(subparsers: Subparsers) -> None:
     parser = new_command(
         subparsers, 'pair', run,
         'Measure an anonymized recording against its original: two folders, tars, videos or bags. '
-        'Faces are looked for in the original; what lies in their places is compared.',
+        'Faces are detected in the original, and compared with the same places after.',
         always=CHANGES_FACES)
     parser.add_argument('original', type=Path)
     parser.add_argument('anonymized', type=Path)
     parser.add_argument('--crops', action='store_true',
-                        help='every image is the tight crop of one face; nothing is looked for')
+                        help='every image is the tight crop of one face; no detector runs')
     parser.add_argument('--people', action='store_true',
                         help='each folder holds one person, whose face is the largest in an image')
     parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC',
@@ -69,7 +69,7 @@ def add_command(subparsers: Subparsers) -> None:
     parser.add_argument('--margin', type=float, default=0.5,
                         help='how far around a face its treatment may reach, as a share of its '
                              'size, where no report in a bag tells (default: 0.5)')
-    add_knowledge(parser)
+    add_measure_options(parser)
 
 
 def run(options: argparse.Namespace) -> Measured:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> Measured:
     pairs = tqdm(frame_pairs(options.original, options.anonymized, options.topics,
                              may_lack_frames=options.may_lack_frames),
                  desc='frames', unit='frame', mininterval=5)
-    found = _Crops() if options.crops else _Frames(
+    found = _CropPairs() if options.crops else _FramePairs(
         make_detector(options.detector, options.model_path), downstream, options)
     for pair in pairs:
         found.add(pair)
@@ -88,17 +88,18 @@ def run(options: argparse.Namespace) -> Measured:
         raise SourceError(f'no face of {options.min_size:g} px or more in {options.original}')
 
     store = Store(options.cache)
-    crowd = (people_of(training_faces(options.training_data, options.cache), store)
-             if options.training_data else None)
+    training_people = (people_of(training_faces(options.training_data, options.cache), store)
+                       if options.training_data else None)
     faces = Faces(np.stack(found.before), np.array(found.names), np.array(found.people))
-    originals = suite.Originals(faces, store, classifier_of(options), crowd=crowd,
-                                  detector=downstream if options.crops else None,
-                                  recognizer=recognizer)
+    originals = suite.Originals(faces, store, classifier_of(options),
+                                training_people=training_people,
+                                detector=downstream if options.crops else None,
+                                recognizer=recognizer)
     figures = suite.measure(originals, np.stack(found.after)) | found.figures()
     return {options.anonymized.name: figures}
 
 
-class _Crops:
+class _CropPairs:
     """Faces before and after, from images that are one tight crop each."""
 
     _SIZE = FACE_SIZE
@@ -108,7 +109,7 @@ class _Crops:
         self.after: list[np.ndarray] = []
         self.names: list[str] = []
         self.people: list[str] = []
-        #: Where a face is the same after as before.
+        #: Places of the faces that are the same before and after.
         self.unchanged: list[str] = []
 
     def add(self, pair: FramePair) -> None:
@@ -117,7 +118,7 @@ class _Crops:
         self._take(pair, Box(0, 0, width, height), pair.person)
 
     def figures(self) -> dict[str, Figure]:
-        """Return what crops do not tell."""
+        """Return the figures beyond those of the suite: none."""
         return {}
 
     def _take(self, pair: FramePair, box: Box, person: str) -> None:
@@ -127,10 +128,10 @@ class _Crops:
         self.people.append(person)
 
 
-class _Frames(_Crops):
-    """Faces that a detector finds in the originals, and all that lies around them."""
+class _FramePairs(_CropPairs):
+    """Faces that a detector finds in the original frames, and the pixels around them."""
 
-    # What the recognition network takes, so that no detail is kept from it.
+    # The input size of the recognition network, so that it gets all detail.
     _SIZE = 150
 
     def __init__(self, detector: Detector, downstream: Detector | None,
@@ -145,7 +146,7 @@ class _Frames(_Crops):
         self._found_after: list[list[Face]] = []
 
     def add(self, pair: FramePair) -> None:
-        """Look for faces in a frame, and compare."""
+        """Detect the faces of a frame, and compare both frames."""
         options = self._options
         height, width = pair.before.shape[:2]
         faces = check_faces(detect_at_width(self._detector, pair.before, options.width), width,
@@ -172,7 +173,7 @@ class _Frames(_Crops):
             self._found_after.append(detect_at_width(self._downstream, pair.after, options.width))
 
     def figures(self) -> dict[str, Figure]:
-        """Return what frames tell besides the faces large enough to be compared."""
+        """Return the figures beyond those of the suite, which are over all faces of any size."""
         figures = {'unchanged': share(np.arange(self._faces) < len(self.unchanged)),
                    **self._outside.figures()}
         if any(self._found):

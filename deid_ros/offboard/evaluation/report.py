@@ -11,7 +11,7 @@ from pathlib import Path
 from deid_ros.offboard.evaluation.measures.catalogue import MEASURES
 from deid_ros.offboard.evaluation.measures.figures import Figure
 
-#: Figures by measure, by what was measured.
+#: Figures by measure, by method or recording.
 Measured = Mapping[str, Mapping[str, Figure]]
 NOT_MEASURED = '–'
 
@@ -22,7 +22,7 @@ def row(cells: Sequence[object]) -> str:
 
 
 def markdown(measured: Measured) -> str:
-    """Return a table with a row for each measure and a column for each thing measured."""
+    """Return a table with a row for each measure and a column for each method."""
     taken = [name for name in MEASURES if any(name in figures for figures in measured.values())]
     lines = [row(['measure', *measured, 'N', 'meaning']), row(['---'] * (len(measured) + 3))]
     for name in taken:
@@ -35,14 +35,14 @@ def markdown(measured: Measured) -> str:
     return '\n'.join(lines)
 
 
-def markdown_by_subject(measured: Measured) -> str:
-    """Return a table with a row for each thing measured and a column for each measure."""
+def markdown_by_method(measured: Measured) -> str:
+    """Return a table with a row for each method and a column for each measure."""
     taken = [name for name in MEASURES if any(name in figures for figures in measured.values())]
     titles = [', '.join(filter(None, (name, MEASURES[name].unit, f'N = {_counts(measured, name)}')))
               for name in taken]
     return '\n'.join([row(['', *titles]), row(['---'] * (len(taken) + 1)),
-                      *(row([subject, *(_cell(figures.get(name)) for name in taken)])
-                        for subject, figures in measured.items())])
+                      *(row([method, *(_cell(figures.get(name)) for name in taken)])
+                        for method, figures in measured.items())])
 
 
 def _counts(measured: Measured, name: str) -> str:
@@ -76,9 +76,9 @@ def read_csv(path: Path) -> dict[str, dict[str, Figure]]:
 
 
 def write_json(path: Path, measured: Measured) -> None:
-    """Write an object of objects: figures by measure, by what was measured.
+    """Write an object of objects: figures by measure, by method.
 
-    An infinite value, which JSON has no number for, is null.
+    An infinite value is written as null, as JSON has no number for it.
     """
     content = {subject: {name: {key: None if value in (float('inf'), float('-inf')) else value
                                 for key, value in asdict(figure).items()}

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`evaluate table`, `results` and `page`: measure tables row by row, and write the page of them.
 
-What is measured is kept: rows in a CSV file for each table, as soon as each is done, and what
-networks say about a face by its content. So a run that was stopped goes on where it was.
+Each row is written to the CSV file of its table as soon as it is measured. Results of networks on a
+face are cached. So a run that was stopped continues where it was.
 """
 
 import argparse
@@ -26,10 +26,11 @@ from deid_ros.offboard.common.training_people import TrainingPeople, people_of
 from deid_ros.offboard.evaluation import detection
 from deid_ros.offboard.evaluation.measures import suite
 from deid_ros.offboard.evaluation.measures.figures import Figure
-from deid_ros.offboard.evaluation.modes import some
+from deid_ros.offboard.evaluation.modes import sample
 from deid_ros.offboard.evaluation.options import Subparsers, classifier_of, new_command
 from deid_ros.offboard.evaluation.paper import latent_map, page
-from deid_ros.offboard.evaluation.paper.methods import Shipped, Workshop
+from deid_ros.offboard.evaluation.paper.inputs import EvaluationInputs
+from deid_ros.offboard.evaluation.paper.methods import ShippedMode
 from deid_ros.offboard.evaluation.paper.tables import (
     DETECTION,
     DETECTORS,
@@ -55,10 +56,10 @@ def add_command(subparsers: Subparsers) -> None:
     results.set_defaults(names=NAMES)
     for parser in (table, results):
         _add_options(parser)
-    again = new_command(subparsers, 'page', write_again,
-                        'Write the page of the results again, and its plots, from what is kept.',
-                        table=lambda _: '')
-    _add_output(again)
+    page_parser = new_command(subparsers, 'page', write_page,
+                              'Write the page of the results, and its plots, from stored figures.',
+                              table=lambda _: '')
+    _add_output(page_parser)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +82,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--count', type=int, default=1000,
                         help='faces, drawn with seed 0 (default: 1000)')
     parser.add_argument('--sheets', type=Path, metavar='FOLDER',
-                        help='also draw originals and new faces, to look at and not to keep')
+                        help='also draw originals and new faces side by side; do not publish these')
     _add_output(parser)
 
 
@@ -91,13 +92,13 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
                              '(default: docs/results)')
 
 
-class _Bench:
-    """What rows are measured with; each part is loaded when a table first needs it."""
+class _EvaluationData:
+    """The data that tables are measured on, loaded when first needed."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self.store = Store(options.cache)
-        self.workshop = Workshop(
+        self.inputs = EvaluationInputs(
             ModelStore(str(options.models or models_directory())), options.training_data,
             options.training_labels, options.runs, options.cache)
 
@@ -112,82 +113,83 @@ class _Bench:
         return training_faces(self._options.training_data, self._options.cache)
 
     @cached_property
-    def crowd(self) -> TrainingPeople:
+    def training_people(self) -> TrainingPeople:
         """Return the people of the training set."""
         return people_of(self.training, self.store)
 
     def originals(self, table: Table, color: bool) -> suite.Originals:
-        """Return the faces to measure a table on, with what its measures need to know."""
+        """Return the faces to measure a table on, with the inputs of its measures."""
         if table.people:
-            faces = self.faces.take(suite.Originals(self.faces).one_each)
+            faces = self.faces.take(suite.Originals(self.faces).one_per_person)
         else:
-            faces = some(self.faces, self._options.count)
+            faces = sample(self.faces, self._options.count)
         if not color:
             faces = Faces(gray(faces.pixels), faces.names, faces.identities)
         classifier = classifier_of(self._options)
         if table is not METHODS:
             return suite.Originals(faces, self.store, classifier)
-        return suite.Originals(faces, self.store, classifier, self._options.labels, self.crowd,
-                                 make_detector(DOWNSTREAM))
+        return suite.Originals(faces, self.store, classifier, self._options.labels,
+                               self.training_people, make_detector(DOWNSTREAM))
 
 
 def run(options: argparse.Namespace) -> Measured:
-    """Measure the tables that were asked for, and write the page of all that are measured."""
-    bench = _Bench(options)
+    """Measure the named tables, and write the page of all stored figures."""
+    data = _EvaluationData(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    page.note(options.output, data=options.data.name, training=options.training_data.name)
+    page.record_facts(options.output, data=options.data.name, training=options.training_data.name)
     measured = {}
     for name in options.names:
         if name == DETECTION:
             _measure_detectors(options)
         elif name == LATENTS:
             latent_map.write(page.file_of(options.output, name),
-                             latent_map.panels(bench.training, bench.workshop))
+                             latent_map.panels(data.training, data.inputs))
             continue
         else:
-            _measure_rows(TABLES[name], bench, options)
+            _measure_rows(TABLES[name], data, options)
         measured.update({f'{name}: {label}': figures for label, figures
                          in page.stored(options.output, name).items()})
-    write_again(options)
+    write_page(options)
     options.table = lambda _: '\n'.join(page.section(options.output, name)
                                         for name in options.names)
     return measured
 
 
-def write_again(options: argparse.Namespace) -> Measured:
-    """Write page and plots of what is kept; measure nothing."""
+def write_page(options: argparse.Namespace) -> Measured:
+    """Write page and plots from the stored figures; measure nothing."""
     draw(options.output)
     page.write(options.output)
     return {}
 
 
-def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> None:
-    # Compared with what the networks were given: for gray models, the gray original.
-    originals = {color: bench.originals(table, color)
-                 for color in {row.subject.color(bench.workshop) for row in table.rows}}
-    references = [originals[row.subject.color(bench.workshop)] for row in table.rows]
-    made = [row.subject.new_faces(reference.faces.pixels, bench.workshop) for row, reference
+def _measure_rows(table: Table, data: _EvaluationData, options: argparse.Namespace) -> None:
+    # New faces are compared with what the networks got: gray models get gray originals.
+    originals = {color: data.originals(table, color)
+                 for color in {row.method.color(data.inputs) for row in table.rows}}
+    references = [originals[row.method.color(data.inputs)] for row in table.rows]
+    made = [row.method.new_faces(reference.faces.pixels, data.inputs) for row, reference
             in zip(tqdm(table.rows, desc=f'new faces of table {table.name}', unit='row'),
                    references)]
     for reference in originals.values():
-        _consult(np.concatenate([reference.faces.pixels, *(
+        _precompute(np.concatenate([reference.faces.pixels, *(
             new_faces for new_faces, own in zip(made, references) if own is reference)]),
-            bench.store)
+            data.store)
     measured: dict[str, Mapping[str, Figure]] = dict(page.stored(options.output, table.name))
     for row, reference, new_faces in zip(
             tqdm(table.rows, desc=f'table {table.name}', unit='row'), references, made):
-        made_of = (row.subject.contributors(reference.faces.pixels, bench.training, bench.workshop)
+        sources = (row.method.contributors(reference.faces.pixels, data.training, data.inputs)
                    if table is METHODS else None)
-        figures = suite.measure(reference, new_faces, made_of, row.subject.with_other_keys(
-            reference.faces.pixels, bench.workshop) if table is METHODS else ())
+        figures = suite.measure(reference, new_faces, sources, row.method.with_other_keys(
+            reference.faces.pixels, data.inputs) if table is METHODS else ())
         measured[row.label] = figures if table is METHODS else {
             name: figures[name] for name in table.measures if name in figures}
         write_csv(page.file_of(options.output, table.name),
                   {each.label: measured[each.label] for each in table.rows
                    if each.label in measured})
-        if isinstance(row.subject, Shipped) and table is METHODS:
-            # Tells later whether the figures are still those of the networks that are shipped.
-            page.note(options.output, **{row.label: row.subject.chain(bench.workshop.models).key})
+        if isinstance(row.method, ShippedMode) and table is METHODS:
+            # Shows later whether the figures are those of the shipped networks.
+            page.record_facts(options.output, **{row.label:
+            row.method.chain(data.inputs.models).key})
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         sheet = np.vstack([_line(faces) for reference, new_faces in zip(references, made)
@@ -195,10 +197,10 @@ def _measure_rows(table: Table, bench: _Bench, options: argparse.Namespace) -> N
         cv2.imwrite(str(options.sheets / f'table_{table.name}.png'), sheet)
 
 
-def _consult(faces: np.ndarray, store: Store) -> None:
-    """Have the networks' answers about faces in the store.
+def _precompute(faces: np.ndarray, store: Store) -> None:
+    """Store the results of dlib's networks on the faces of all rows.
 
-    For all rows at once: to start processes and load networks takes as long as many faces.
+    Doing this once for all rows starts processes and loads networks once.
     """
     for network in (face_networks.descriptors, face_networks.landmarks, face_networks.detected):
         network(faces, store)
@@ -214,7 +216,7 @@ def _measure_detectors(options: argparse.Namespace) -> None:
     if options.photos is None:
         raise ConfigurationError(f'the table {DETECTION} needs --photos')
     photos = detection.read_photos(options.photos)
-    page.note(options.output, photos=options.photos.name)
+    page.record_facts(options.output, photos=options.photos.name)
     measured = dict(page.stored(options.output, DETECTION))
     for row in tqdm(DETECTORS, desc='detectors', unit='row'):
         measured[row.label] = detection.figures(detection.measure(
@@ -223,8 +225,8 @@ def _measure_detectors(options: argparse.Namespace) -> None:
 
 
 def draw(folder: Path) -> None:
-    """Draw the plots of the figures in a folder, as far as they are there."""
-    # Only who draws needs matplotlib.
+    """Draw the plots for which a folder holds figures."""
+    # Only plots need matplotlib.
     from deid_ros.offboard.evaluation.paper import plots
 
     plots.trade_off(folder / page.TRADE_OFF, {name: page.stored(folder, name) for name in TABLES})

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs of an original and an anonymized recording: folders, tars, videos, or bags.
 
-Whatever does not fit together (names, counts, topics, stamps, sizes, unreadable images) is a
-`SourceError`: a figure over half of a pair would be wrong.
+Both must hold the same frames. Names, counts, topics, stamps or sizes that differ, and images that
+cannot be read, raise `SourceError`, since figures over a part of them would be wrong.
 """
 
 import json
@@ -33,14 +33,14 @@ _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 
 
 class SourceError(DeidError):
-    """A source cannot be read, or two do not fit together; the message says which and why."""
+    """A source cannot be read, or two do not match; the message says which and why."""
 
 
 class FramePair(NamedTuple):
     """A frame before and after, (H, W, 3) uint8 BGR each, of the same size.
 
-    `name` tells it from the others, `person` is the folder that its file lies in, if any.
-    `treated` are the regions that the anonymizer's own report names; None where there is none.
+    `name` identifies the frame. `person` is the folder of its file, if any. `treated` are the
+    regions in the anonymizer's report; None if there is no report.
     """
 
     name: str
@@ -52,12 +52,12 @@ class FramePair(NamedTuple):
 
 def frame_pairs(original: Path, anonymized: Path, topics: Sequence[str] = (), *,
                 may_lack_frames: bool = False) -> Iterator[FramePair]:
-    """Yield the frames of two sources of the same kind, one beside the other.
+    """Yield the frames of two sources of the same kind, in pairs.
 
-    :param topics: of bags; all image topics of the original where none is named.
+    :param topics: of bags; if empty, all image topics of the original.
     :param may_lack_frames: whether the anonymized bag may lack messages, as a live recording does
-        whose node withheld or superseded some.
-    :raises SourceError: a source is missing, unreadable, empty, or does not fit the other one.
+        if the node withheld or superseded frames.
+    :raises SourceError: a source is missing, unreadable or empty, or does not match the other one.
     """
     kinds = [_kind(path) for path in (original, anonymized)]
     if kinds[0] != kinds[1]:
@@ -66,7 +66,7 @@ def frame_pairs(original: Path, anonymized: Path, topics: Sequence[str] = (), *,
     if kinds[0] == 'bag':
         pairs = _bag_pairs(original, anonymized, topics, may_lack_frames)
     elif topics or may_lack_frames:
-        raise SourceError(f'topics and lacking frames are for bags, and {original} is none')
+        raise SourceError(f'--topics and --may-lack-frames are for bags, and {original} is none')
     else:
         pairs = (_image_pairs if kinds[0] == 'set of images' else _video_pairs)(
             original, anonymized)
@@ -201,8 +201,8 @@ def _topic_pairs(before: _Bag, after: _Bag, topic: str, may_lack_frames: bool
                  ) -> Iterator[FramePair]:
     names = [name for name in (PREFIX + topic, topic) if name in after.topics(_IMAGES)]
     if not names:
-        raise SourceError(f'{after.path} has neither {PREFIX + topic} nor {topic}, only the image '
-                          f'topics {", ".join(after.topics(_IMAGES)) or "of nobody"}')
+        raise SourceError(f'{after.path} has neither {PREFIX + topic} nor {topic}, only the '
+                          f'image topics {", ".join(after.topics(_IMAGES)) or "none"}')
     reports = after.reports(names[0])
     originals = before.images(topic)
     for new in after.images(names[0]):

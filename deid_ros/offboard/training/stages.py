@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The stages: plain autoencoder → targets → encoder fine-tuning (eq. 6), deblurrer, smoothener."""
+"""Training stages: autoencoder, targets and encoder fine-tuning (eq. 6), deblurrer, smoothener."""
 
 import dataclasses
 import functools
@@ -13,7 +13,7 @@ from torch import nn
 
 from deid_ros.core.backends.torch_layers import module_of
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.offboard.training.common import views
+from deid_ros.offboard.training.common import augmentation
 from deid_ros.offboard.training.common.data import TrainingData
 from deid_ros.offboard.training.common.recipe import Recipe, Shift
 from deid_ros.offboard.training.common.runs import TABLE, encode, load_run, save_module
@@ -23,20 +23,20 @@ from deid_ros.offboard.training.synthetic.attributes import train_attributes
 from deid_ros.offboard.training.synthetic.contrast import train_contrast
 from deid_ros.offboard.training.synthetic.generator import train_generator
 
-#: How many centres stand for all latents where neighbours are searched at run time.
+#: Centres that replace the latents of the training set in a search at run time.
 REPRESENTATIVES = 1024
-#: Where single faces are the targets, so many groups of like faces take their place. Clusters of
-#: thousands of faces, as many as the table can hold, are all average.
+#: Groups of similar faces that replace single faces as targets. K-means clusters would hold too
+#: many faces, so that their centres are all alike.
 GROUPS = 2048
-#: The stages whose networks take or give something else than faces and latents.
+#: Stages whose networks have other inputs or outputs than faces and latents.
 OTHER_STAGES = {'attributes': train_attributes, 'generator': train_generator,
                 'contrast': train_contrast}
-# What the channels of BGR weigh in luminance (ITU-R BT.601).
+# Weights of the channels of BGR in luminance (ITU-R BT.601).
 _LUMINANCE = torch.tensor([0.114, 0.587, 0.299]).reshape(1, 3, 1, 1)
 
 
-def _start_from_luminance(color: nn.Sequential, gray: nn.Sequential) -> None:
-    """Start color networks as those for luminance: they see it, and give it in every channel."""
+def _initialize_from_luminance(color: nn.Sequential, gray: nn.Sequential) -> None:
+    """Initialize color networks with those for luminance, which all channels then give."""
     first, last = gray[0], gray[-1]
     if not (isinstance(first, nn.Conv2d) and isinstance(last, nn.Conv2d) and last.bias is not None):
         raise ValueError('only convolutional networks have a start')
@@ -47,11 +47,11 @@ def _start_from_luminance(color: nn.Sequential, gray: nn.Sequential) -> None:
     color.load_state_dict(gray.state_dict())
 
 
-def _start_at_full_scale(module: nn.Sequential) -> None:
-    """Start convolutions so that values keep their scale (He et al.).
+def _initialize_he(module: nn.Sequential) -> None:
+    """Initialize convolutions so that values keep their scale (He et al.).
 
-    torch's own start shrinks them in each layer; networks that give nearly what they take would
-    spend their few epochs on growing again.
+    torch's default shrinks values in each layer. Networks whose output is close to their input
+    would need most of their few epochs to undo that.
     """
     for layer in module:
         if isinstance(layer, nn.Conv2d) and layer.bias is not None:
@@ -79,7 +79,7 @@ def _shifted(latents: np.ndarray, shift: Shift, data: TrainingData,
 
 def _table(latents: np.ndarray, identities: np.ndarray, shift: Shift,
            seed: int) -> dict[str, np.ndarray]:
-    """Return what a shift at run time needs: averages, never the latent of one person."""
+    """Return the table of a shift at run time: averages, never the latent of one person."""
     flat = latents.reshape(len(latents), -1)
     if shift.mode == 'cluster':
         return {'centres': shifts.cluster_centres(flat, shift.k, seed)}
@@ -97,11 +97,10 @@ def _table(latents: np.ndarray, identities: np.ndarray, shift: Shift,
 
 def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
           until: int | None = None, runtime: bool = True) -> None:
-    """Train what the recipe asks for; the networks land as `.npz` in `runs`/NAME.
+    """Train the networks of a recipe, and write them as `.npz` into `runs`/NAME.
 
     :param until: stop after that many epochs in all, without writing networks.
-    :param runtime: also make the table for the same shift at run time, which takes minutes where
-        neighbours are searched.
+    :param runtime: also make the table for the same shift at run time, which can take minutes.
     """
     if recipe.stage in OTHER_STAGES:
         OTHER_STAGES[recipe.stage](recipe, data, runs, device=device, until=until)
@@ -110,12 +109,12 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     modules = OrderedDict((role, module_of(layers)) for role, layers in recipe.networks().items())
-    faces = views.planes(data.faces.pixels, recipe.color)
+    faces = augmentation.planes(data.faces.pixels, recipe.color)
     if recipe.stage in ('deblurrer', 'smoothener'):
-        _start_at_full_scale(modules[recipe.stage])
+        _initialize_he(modules[recipe.stage])
     if recipe.start is not None:
         gray = dataclasses.replace(recipe, color=False, start=None)
-        _start_from_luminance(
+        _initialize_from_luminance(
             nn.Sequential(*(layer for module in modules.values() for layer in module)),
             nn.Sequential(*(layer for role in modules
                             for layer in load_run(runs, recipe.start, role, gray))))
@@ -129,7 +128,7 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
         table_path = run / f'{TABLE}.npz'
         wanted = runtime or recipe.shift.mode == 'cluster'  # whose targets are in the table
         if wanted and not table_path.exists():
-            both = np.concatenate([encode(plain, views.view(source, None, 0), device)
+            both = np.concatenate([encode(plain, augmentation.view(source, None, 0), device)
                                    for source in (faces, faces.flip(-1))])
             table = _table(both, np.tile(data.faces.identities, 2), recipe.shift, recipe.seed)
             if table:
@@ -140,7 +139,7 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
 
     def pairs(faces_view: torch.Tensor, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
         if recipe.stage == 'deblurrer':
-            return views.blurred(faces_view, recipe.blur, seed), faces_view
+            return augmentation.blurred(faces_view, recipe.blur, seed), faces_view
         if plain is not None and recipe.shift is not None:
             latents = encode(plain, faces_view, device)
             return faces_view, torch.from_numpy(_shifted(latents, recipe.shift, data, centres))
@@ -149,18 +148,18 @@ def train(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.devic
     @functools.lru_cache(maxsize=1)
     def training_pairs(number: int) -> tuple[torch.Tensor, torch.Tensor]:
         seed = epoch_seed(recipe.seed, number)
-        inputs, targets = pairs(views.view(faces, recipe.augmentation, seed), seed)
+        inputs, targets = pairs(augmentation.view(faces, recipe.augmentation, seed), seed)
         kept = torch.from_numpy(~data.held_out)
         return inputs[kept], targets[kept]
 
     def validation_pairs(_: int) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs, targets = pairs(views.view(faces, None, 0), 0)
+        inputs, targets = pairs(augmentation.view(faces, None, 0), 0)
         kept = torch.from_numpy(data.held_out)
         return inputs[kept], targets[kept]
 
     whole = nn.Sequential(*modules.values())
-    fit(whole, recipe, lambda epoch: training_pairs(epoch // recipe.views), validation_pairs, run,
-        device=device, until=until)
+    fit(whole, recipe, lambda epoch: training_pairs(epoch // recipe.epochs_per_view),
+        validation_pairs, run, device=device, until=until)
     if until is None:
         for role, module in modules.items():
             save_module(run / f'{role}.npz', module)

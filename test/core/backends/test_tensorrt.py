@@ -20,8 +20,8 @@ from small_chains import small_chain  # noqa: E402
 
 from deid_ros.core.backends import cuda, make_backend, self_test  # noqa: E402
 from deid_ros.core.backends.options import BackendOptions  # noqa: E402
+from deid_ros.core.deidentification.calibration_faces import calibration_faces  # noqa: E402
 from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
-from deid_ros.core.deidentification.nobody import faces_of_nobody  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.core.errors import AnonymizationError, ConfigurationError  # noqa: E402
 from deid_ros.core.resources import models_directory  # noqa: E402
@@ -69,7 +69,7 @@ def test_a_whole_chain_is_one_engine(fakes, store, mode, way):
     assert build['profile']['faces'] == ((1, *face), (8, *face), (16, *face))
     assert build['flags'] == {'FP16', 'OBEY_PRECISION_CONSTRAINTS'}
     assert 0 < build['workspace'] <= 1 << 28
-    faces = faces_of_nobody(chain.color)[:5]
+    faces = calibration_faces(chain.color)[:5]
     reference = make_backend('onnxruntime', chain)
     assert np.abs(backend.run(faces).astype(int) - reference.run(faces)).max() <= 1
     assert backend.device == 'cpu'  # the stand-in's
@@ -80,7 +80,7 @@ def test_a_whole_chain_is_one_engine(fakes, store, mode, way):
 def test_larger_batches_are_split(fakes, chain):
     backend = make_backend('tensorrt', chain, _OPTIONS)
     fakes.batches.clear()
-    faces = faces_of_nobody(False)[:37]
+    faces = calibration_faces(False)[:37]
     together = backend.run(faces)
     assert fakes.batches == [16, 16, 5]
     assert len(together) == 37
@@ -89,7 +89,7 @@ def test_larger_batches_are_split(fakes, chain):
 
 def test_alpha_is_the_engines_input(fakes, chain):
     backend = make_backend('tensorrt', chain, _OPTIONS)
-    faces = faces_of_nobody(False)[:3]
+    faces = calibration_faces(False)[:3]
     full = backend.run(faces)
     backend.alpha = 0.0
     none = backend.run(faces)
@@ -99,7 +99,7 @@ def test_alpha_is_the_engines_input(fakes, chain):
 
 def test_each_thread_has_a_context_of_its_own(fakes, chain):
     backend = make_backend('tensorrt', chain, _OPTIONS)
-    faces = faces_of_nobody(False)[:4]
+    faces = calibration_faces(False)[:4]
     expected, before = backend.run(faces), fakes.contexts
     results = []
     threads = [threading.Thread(target=lambda: results.extend(
@@ -177,7 +177,7 @@ def test_a_file_that_is_not_the_engine_is_replaced(fakes, chain, damage, tmp_pat
     backend = make_backend('tensorrt', chain, _OPTIONS)
     assert len(fakes.builds) == 2
     assert 'is built anew' in caplog.text
-    assert len(backend.run(faces_of_nobody(False)[:2])) == 2
+    assert len(backend.run(calibration_faces(False)[:2])) == 2
     assert file.read_bytes() != damage(file, good)
     make_backend('tensorrt', chain, _OPTIONS)
     assert len(fakes.builds) == 2
@@ -198,7 +198,7 @@ def test_cache_that_cannot_be_written_to_is_no_obstacle(fakes, chain, tmp_path, 
                                                         caplog):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    assert len(make_backend('tensorrt', chain, _OPTIONS).run(faces_of_nobody(False)[:2])) == 2
+    assert len(make_backend('tensorrt', chain, _OPTIONS).run(calibration_faces(False)[:2])) == 2
     assert 'will be built at each start' in caplog.text
 
 
@@ -250,7 +250,7 @@ def test_the_next_but_one_backend_steps_in(fakes, chain, monkeypatch):
                                    'does not start'])
 def test_what_goes_wrong_later_withholds_the_frame(fakes, chain, fault):
     backend = make_backend('tensorrt', chain, _OPTIONS)
-    faces = faces_of_nobody(False)[:3]
+    faces = calibration_faces(False)[:3]
     backend.run(faces)
     fakes.fault = fault
     with pytest.raises(AnonymizationError):
@@ -267,7 +267,7 @@ def test_a_kept_engine_that_fails_the_test_is_built_anew(fakes, chain, monkeypat
             raise ConfigurationError('the engine fails its self-test: on purpose')
         return real(*arguments)
 
-    import deid_ros.core.backends.tensorrt_backend as tensorrt_backend
+    import deid_ros.core.backends.tensorrt.backend as tensorrt_backend
 
     monkeypatch.setattr(tensorrt_backend, 'self_test', once_bad)
     make_backend('tensorrt', chain, _OPTIONS)
@@ -296,7 +296,7 @@ def test_fp32_needs_no_flags(fakes, chain):
 def test_the_layers_of_a_shift_are_the_shift(fakes, store, mode, way):
     import torch2trt
 
-    import deid_ros.core.backends.tensorrt_shift  # noqa: F401
+    import deid_ros.core.backends.tensorrt.shift  # noqa: F401
     from deid_ros.core.backends.torch_backend import ShiftModule
 
     shift = load_chain(store, mode, way).shift

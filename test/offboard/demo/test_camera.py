@@ -9,14 +9,14 @@ import pytest
 from deid_ros.core.detection.dlib_hog import DlibHog
 from deid_ros.core.faces import Box
 from deid_ros.offboard.demo.errors import DemoError
-from deid_ros.offboard.demo.scene import hang, load_portraits, packaged_portraits, pictures_in
+from deid_ros.offboard.demo.scene import load_portraits, make_scene, packaged_portraits, pictures_in
 from deid_ros.offboard.demo.simulated_camera import SimulatedCamera
 from deid_ros.offboard.demo.video import VideoFile
 
 
 @pytest.fixture(scope='module')
 def scene():
-    return hang(packaged_portraits())
+    return make_scene(packaged_portraits())
 
 
 @pytest.fixture(scope='module')
@@ -35,7 +35,7 @@ def test_frames_are_720p_bgr(camera):
 def test_a_frame_can_be_asked_for_again(camera):
     first = camera.frame(40)
     camera.frame(80)
-    other = SimulatedCamera(hang(packaged_portraits()), rate=15.0, seconds=10.0)
+    other = SimulatedCamera(make_scene(packaged_portraits()), rate=15.0, seconds=10.0)
     np.testing.assert_array_equal(other.frame(40), first)
 
 
@@ -70,7 +70,7 @@ def test_user_pictures_hang_in_the_order_of_their_names(tmp_path):
     assert [file.name for file in files] == ['a.JPG', 'b.png', 'c.png', 'd.png']
     portraits = load_portraits(files)
     assert [one.image.shape for one in portraits] == [hopper.image.shape, astronaut.image.shape]
-    assert len(hang(portraits).faces) == 2
+    assert len(make_scene(portraits).faces) == 2
 
 
 def test_pictures_without_faces_are_refused(tmp_path):

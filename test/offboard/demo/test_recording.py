@@ -126,7 +126,7 @@ def test_a_good_flight_has_no_problems_and_a_table(tmp_path):
     log, bag = flight(tmp_path, source, [masked(source.frame(0), region)] * 2,
                       [report_of(region)] * 2)
     sheet = ContactSheet(source.frame_count, source.rate)
-    findings = verify(source, log, bag, iter, sheet.look)
+    findings = verify(source, log, bag, iter, sheet.add)
     assert findings.problems == []
     assert findings.known_faces == len(findings.distances) == 2
     assert min(findings.distances) > SAME_PERSON
@@ -166,5 +166,5 @@ def test_the_picture_shows_each_part_of_the_flight():
     sheet = ContactSheet(frame_count=8, rate=4.0)
     gray = np.full((90, 160, 3), 128, np.uint8)
     for index, faces in enumerate((1, 2, 0, 0)):
-        sheet.look(ComparedFrame(index, gray + index, gray, [0.7] * faces))
+        sheet.add(ComparedFrame(index, gray + index, gray, [0.7] * faces))
     assert [frame.index for frame in sheet.chosen] == [1, 3]

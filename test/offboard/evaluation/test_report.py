@@ -23,8 +23,8 @@ def test_markdown_has_a_row_for_each_measure():
     assert len(lines) == 4
 
 
-def test_markdown_by_subject():
-    lines = report.markdown_by_subject(MEASURED).splitlines()
+def test_markdown_by_method():
+    lines = report.markdown_by_method(MEASURED).splitlines()
     assert lines == ['|  | DEID, %, N = 100 or 200 | outside PSNR, dB, N = 3 |',
                      '| --- | --- | --- |',
                      '| one | 95.0 (94.0–96.0) | inf (inf–inf) |', '| other | 3.0 (2.0–4.0) | – |']

@@ -43,7 +43,7 @@ def options(tmp_path, monkeypatch):
                   np.array([f'person {index // 3}' for index in range(12)]))
     monkeypatch.setattr(results, 'load_faces', lambda data, cache: faces)
 
-    monkeypatch.setattr(results, '_consult', lambda faces, store: None)
+    monkeypatch.setattr(results, '_precompute', lambda faces, store: None)
 
     def measure(originals, new_faces, made_of, with_other_keys):
         return {name: _figure(float(new_faces.mean() % 100), len(new_faces))
@@ -125,7 +125,7 @@ def test_wrong_name_is_refused(capsys):
 def _fill(folder):
     """Write figures for all there is."""
     folder.mkdir(parents=True)
-    page.note(folder, data='data.tar', training='training.tar', photos='photos.tar')
+    page.record_facts(folder, data='data.tar', training='training.tar', photos='photos.tar')
     for name, table in TABLES.items():
         write_csv(page.file_of(folder, name), {
             row.label: {measure: _figure(50.0 + index) for measure in (
@@ -156,7 +156,7 @@ def test_page_has_all_tables_with_the_papers_figures(tmp_path):
 
 def test_page_names_what_was_measured_with_other_networks(tmp_path):
     _fill(tmp_path / 'results')
-    page.note(tmp_path / 'results', cluster='the hash of another chain')
+    page.record_facts(tmp_path / 'results', cluster='the hash of another chain')
     assert ('- Table methods, cluster: measured with networks that are no longer shipped'
             in page.page(tmp_path / 'results'))
 

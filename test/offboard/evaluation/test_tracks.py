@@ -9,14 +9,14 @@ pytest.importorskip('rosbags')
 
 from deid_ros.offboard.evaluation.cli import main  # noqa: E402
 from deid_ros.offboard.evaluation.sources import SourceError  # noqa: E402
-from deid_ros.offboard.evaluation.tracks import Sightings, figures  # noqa: E402
+from deid_ros.offboard.evaluation.tracks import TrackedFaces, figures  # noqa: E402
 
 
 def _described(value: float) -> np.ndarray:
     return np.full(128, value / np.sqrt(128))
 
 
-def _runs(*runs: dict[tuple[int, int], float]) -> list[Sightings]:
+def _runs(*runs: dict[tuple[int, int], float]) -> list[TrackedFaces]:
     return [{place: _described(value) for place, value in run.items()} for run in runs]
 
 

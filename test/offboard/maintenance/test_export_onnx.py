@@ -9,8 +9,8 @@ pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('onnxruntime')
 
 from deid_ros.core.backends import make_backend  # noqa: E402
+from deid_ros.core.deidentification.calibration_faces import calibration_faces  # noqa: E402
 from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
-from deid_ros.core.deidentification.nobody import faces_of_nobody  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.core.resources import models_directory  # noqa: E402
 from deid_ros.offboard.maintenance import export_onnx  # noqa: E402
@@ -26,7 +26,7 @@ def test_exported_models_give_the_chains_faces(tmp_path, capsys):
     assert '--maxShapes=faces:32x64x64x3' in capsys.readouterr().out
     session = onnxruntime.InferenceSession(
         str(tmp_path / 'out' / 'cluster-runtime.onnx'), providers=['CPUExecutionProvider'])
-    faces = faces_of_nobody(False)[:3].astype(np.float32) / 255
+    faces = calibration_faces(False)[:3].astype(np.float32) / 255
     chain = load_chain(ModelStore(str(models_directory())), 'cluster')
     result, = session.run(['result'], {'faces': faces,
                                          'alpha': np.full((1, 1), chain.alpha, np.float32)})

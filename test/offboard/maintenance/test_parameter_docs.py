@@ -8,7 +8,7 @@ pytest.importorskip('rclpy')
 
 from deid_ros.offboard.maintenance import parameter_docs
 
-PAGE = Path(__file__).parents[4] / 'docs' / 'parameters.md'
+PAGE = Path(__file__).parents[3] / 'docs' / 'parameters.md'
 
 
 def test_the_page_is_what_the_declarations_say():

@@ -19,7 +19,7 @@ from deid_ros.core.deidentification.chain import load_chain  # noqa: E402
 from deid_ros.core.deidentification.weights import ModelStore  # noqa: E402
 from deid_ros.offboard.common.datasets import Faces  # noqa: E402
 from deid_ros.offboard.training.cli import in_order  # noqa: E402
-from deid_ros.offboard.training.common import views  # noqa: E402
+from deid_ros.offboard.training.common import augmentation  # noqa: E402
 from deid_ros.offboard.training.common.data import TrainingData, read_labels  # noqa: E402
 from deid_ros.offboard.training.common.recipe import Augmentation, load_recipe  # noqa: E402
 from deid_ros.offboard.training.common.runs import load_run  # noqa: E402
@@ -46,7 +46,7 @@ widths: {widths}
 base: plain
 shift: {shift}
 epochs: 3
-views: 2
+epochs_per_view: 2
 batch_size: 32
 '''
 _FULLY_CONNECTED = {'family': 'fully_connected', 'color': 'false', 'widths': '[12, 8]'}
@@ -107,7 +107,7 @@ def test_color_networks_can_start_as_those_for_luminance(tmp_path, data):
     train(color, data, tmp_path, device=_CPU)
 
     def pictures(recipe):
-        faces = views.view(views.planes(data.faces.pixels, recipe.color), None, 0)
+        faces = augmentation.view(augmentation.planes(data.faces.pixels, recipe.color), None, 0)
         with torch.no_grad():
             return load_run(tmp_path, recipe.name, 'decoder', recipe)(
                 load_run(tmp_path, recipe.name, 'encoder', recipe)(faces))
@@ -128,7 +128,7 @@ def test_what_others_start_from_is_trained_before_them():
 
 
 def test_recipes_cannot_start_from_each_other(tmp_path):
-    text = 'stage: contrast\nstart: {}\nattributes: [smile]\nlasting: [smile]\n'
+    text = 'stage: contrast\nstart: {}\nattributes: [smile]\nsoft_biometrics: [smile]\n'
     recipes = [_recipe(tmp_path, name, text.format(start))
                for name, start in (('one', 'two'), ('two', 'one'))]
     with pytest.raises(ValueError, match='one.* start from each other'):
@@ -307,38 +307,39 @@ def test_labels_are_words_or_thresholded_numbers(tmp_path, data):
 
 
 def test_view_without_changes_is_the_tight_box(data):
-    planes = views.planes(data.faces.pixels, True)
-    plain = views.view(planes, None, 0)
+    planes = augmentation.planes(data.faces.pixels, True)
+    plain = augmentation.view(planes, None, 0)
     assert plain.shape == (len(data.faces), 3, 64, 64)
     expected = planes[:, :, 16:80, 16:80].float() / 127.5 - 1
     assert torch.allclose(plain, expected, atol=1e-4)
 
 
 def test_views_repeat_with_their_seed_alone(data):
-    planes = views.planes(data.faces.pixels, False)
+    planes = augmentation.planes(data.faces.pixels, False)
     change = Augmentation(shift=0.05, scale=0.1, rotation=10)
-    assert torch.equal(views.view(planes, change, 4), views.view(planes, change, 4))
-    assert not torch.equal(views.view(planes, change, 4), views.view(planes, change, 5))
+    one, same, other = (augmentation.view(planes, change, seed) for seed in (4, 4, 5))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
 
 
 def test_other_light_changes_what_it_says_and_no_more():
     random = torch.Generator().manual_seed(0)
     faces = torch.rand(400, 1, 64, 64, generator=random) - 0.5
-    assert torch.equal(views.in_other_light(faces, None, 1), faces)
-    assert torch.equal(views.in_other_light(faces, Augmentation(), 1), faces)
-    lit = views.in_other_light(faces, Augmentation(light=0.1), 1)
+    assert torch.equal(augmentation.with_light_jitter(faces, None, 1), faces)
+    assert torch.equal(augmentation.with_light_jitter(faces, Augmentation(), 1), faces)
+    lit = augmentation.with_light_jitter(faces, Augmentation(light=0.1), 1)
     contrast = (lit.std((1, 2, 3)) / faces.std((1, 2, 3))).log()
     assert contrast.std() == pytest.approx(0.1, rel=0.2)
     assert lit.mean((1, 2, 3)).std() == pytest.approx(0.1, rel=0.2)
-    coarse = views.in_other_light(faces, Augmentation(detail=20), 1)
+    coarse = augmentation.with_light_jitter(faces, Augmentation(detail=20), 1)
     finest = (coarse.diff(dim=-1).std((1, 2, 3)) / faces.diff(dim=-1).std((1, 2, 3)))
     assert (finest < 0.999).float().mean() == pytest.approx(0.5, abs=0.01)
     assert finest.min() < 0.3
 
 
 def test_flip_mirrors_about_half_of_the_faces(data):
-    planes = views.planes(data.faces.pixels, False)
-    plain, flipped = views.view(planes, None, 1), views.view(planes, Augmentation(), 1)
+    planes = augmentation.planes(data.faces.pixels, False)
+    plain, flipped = (augmentation.view(planes, each, 1) for each in (None, Augmentation()))
     mirrored = [torch.allclose(a.flip(-1), b, atol=1e-4)
                 for a, b in zip(plain, flipped, strict=True)]
     same = [torch.allclose(a, b, atol=1e-4) for a, b in zip(plain, flipped, strict=True)]

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""ANON and ATTR of the paper's section 4.4: how many look alike, and what is kept of a person."""
+"""ANON and ATTR of the paper's section 4.4: anonymity and attribute preservation."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ ATTRIBUTES = ('Male', 'Asian', 'White', 'Black')
 def anon(described: np.ndarray) -> Figure:
     """Return ANON, the k of k-anonymity.
 
-    Two new faces are indistinguishable when they are at most 0.6 apart. Each face has as many in
-    its group as are indistinguishable from it, itself included; k is the size of the smallest
-    group. 1 means that somebody looks like nobody else.
+    Two new faces are indistinguishable when they are at most 0.6 apart. The group of a face is
+    itself and all faces that are indistinguishable from it; k is the size of the smallest group.
+    k = 1 means that some face is like no other.
 
     :param described: (N, 128) descriptors of the new faces, one for each person.
     """
@@ -31,11 +31,11 @@ def anon(described: np.ndarray) -> Figure:
 
 
 class AttributeClassifier:
-    """A perceptron with one hidden layer: what a descriptor tells about a person.
+    """A perceptron with one hidden layer, from descriptors to attributes of the person.
 
     The outputs are relu(e · w0 + b0) · w1 + b1, logistic, for a descriptor e.
 
-    :raises ConfigurationError: the file is missing, or holds other arrays than these and `labels`.
+    :raises ConfigurationError: the file is missing, or does not hold these arrays and `labels`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class AttributeClassifier:
 def attr(truth: np.ndarray, predicted: np.ndarray) -> Figure:
     """Return ATTR: the micro-averaged precision, in percent.
 
-    It is the number of labels that are right among all labels given to the new faces.
+    It is the share of correct labels among all labels given to the new faces.
 
     :param truth: (N, L) bool, labels of the originals, see `AttributeClassifier.has`.
     :param predicted: (N, L) bool, labels of the new faces.

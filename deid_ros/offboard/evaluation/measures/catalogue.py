@@ -1,19 +1,19 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Every measure there is: its name, its unit, and what it says in a line."""
+"""All measures: the name, the unit and a one-line meaning of each."""
 
 from typing import NamedTuple
 
-from deid_ros.offboard.evaluation.measures.leak import CROWD_QUANTILE
+from deid_ros.offboard.common.training_people import CLOSE_QUANTILE
+from deid_ros.offboard.evaluation.measures.other_recognizer import FALSE_ACCEPT_RATE
 from deid_ros.offboard.evaluation.measures.reidentification import FALSE_ACCEPT_RATES
-from deid_ros.offboard.evaluation.measures.second_opinion import FALSE_ACCEPT_RATE
 
 
 class Measure(NamedTuple):
-    """What a measure is.
+    """A measure.
 
-    `unit`: as of `Figure`. `better`: which way is better, `↑` or `↓`; empty for figures
-    that only others are compared with. `is_share`: whether it is a part of a whole, 0…100 %.
+    `unit`: see `Figure`. `better`: the better direction, `↑` or `↓`; empty for figures that are
+    there for comparison. `is_share`: whether it is a part of a whole, 0…100 %.
     """
 
     unit: str
@@ -57,8 +57,8 @@ MEASURES: dict[str, Measure] = {
     'LEAK rank-1': Measure('%', '↓', 'nearest training identity is one it was made of'),
     'LEAK rank-1 by chance': Measure('%', '', 'the same for a training identity at random'),
     'LEAK crowd': Measure('%', '↓', 'nearer to a training identity than '
-                          f'{100 * (1 - CROWD_QUANTILE):g} % of unseen people are '
-                          f'({100 * CROWD_QUANTILE:g} % by chance)'),
+                          f'{100 * (1 - CLOSE_QUANTILE):g} % of unseen people are '
+                          f'({100 * CLOSE_QUANTILE:g} % by chance)'),
     'LEAK crowd: unseen people, 1 % quantile': Measure(*_DISTANCE),
     'LEAK crowd: unseen people, 5 % quantile': Measure(*_DISTANCE),
     'LEAK crowd: unseen people, 50 % quantile': Measure(*_DISTANCE),

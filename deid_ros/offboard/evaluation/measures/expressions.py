@@ -17,7 +17,7 @@ from sklearn.svm import SVC
 from deid_ros.offboard.common.similarity import aligned
 from deid_ros.offboard.evaluation.measures.figures import Figure, share
 
-#: Columns of a label file and what agreement with them is called.
+#: The measure for each column of a label file.
 EXPRESSIONS = {'Smiling': 'smile', 'Mouth_Slightly_Open': 'mouth open'}
 
 _FOLDS = 5
@@ -27,10 +27,10 @@ _EYES_AND_NOSE = np.array([[0.72, 0.26], [0.28, 0.26], [0.5, 0.56]])
 # Corner and side of the square around the mouth in it.
 _MOUTH, _MOUTH_SIDE = np.array([0.17, 0.46]), 0.66
 _SIDE = 64
-# Of 3,528 gradients, for some thousand faces.
+# Principal components that are kept of 3,528 gradients.
 _COMPONENTS = 200
-# The best of 1, 3 and 10 on originals.
-_SOFTNESS = 3.0
+# C of the support vector machines: the best of 1, 3 and 10 on originals.
+_REGULARIZATION = 3.0
 
 
 def read_labels(path: Path, names: np.ndarray, columns: Sequence[str]) -> np.ndarray:
@@ -55,14 +55,14 @@ def read_labels(path: Path, names: np.ndarray, columns: Sequence[str]) -> np.nda
 
 
 class ExpressionClassifier:
-    """Support vector machines that see the gradients of a face and its mouth, each for some people.
+    """Support vector machines on the gradients of a face and its mouth, with cross-validation.
 
-    They are trained on originals; nobody's faces, before or after, are judged by what was trained
-    on the same person.
+    They are trained on originals. A face, original or new, is classified by a machine that was
+    trained without that person.
 
     :param originals: (N, 2, 64, 64), see `face_and_mouth`.
     :param labels: (N,) bool.
-    :param identities: (N,) whose face each is; at least five people.
+    :param identities: (N,) the person in each face; at least five people.
     :ivar on_originals: agreement of the originals themselves.
     :raises ValueError: there are fewer than five people, or only one label in a fold.
     """
@@ -75,31 +75,31 @@ class ExpressionClassifier:
         # A mirrored face has the same expression.
         features, mirrored = _gradients(originals), _gradients(originals[:, :, :, ::-1])
         self._folds = []
-        for trained, judged in GroupKFold(_FOLDS).split(features, labels, identities):
+        for trained, tested in GroupKFold(_FOLDS).split(features, labels, identities):
             examples = np.concatenate([features[trained], mirrored[trained]])
             classifier = make_pipeline(
                 StandardScaler(), PCA(min(_COMPONENTS, *examples.shape), random_state=0),
-                SVC(C=_SOFTNESS))
-            self._folds.append((judged, classifier.fit(examples, np.tile(labels[trained], 2))))
+                SVC(C=_REGULARIZATION))
+            self._folds.append((tested, classifier.fit(examples, np.tile(labels[trained], 2))))
         self.on_originals = self._agreement(features)
 
     def agreement(self, faces: np.ndarray) -> Figure:
         """Return the share of faces with the expression of their label, in percent.
 
-        :param faces: (N, 2, 64, 64), see `face_and_mouth`; as many as the originals and in their
-            order, what became of them.
+        :param faces: (N, 2, 64, 64), see `face_and_mouth`; the new faces, in the order of the
+            originals.
         """
         return self._agreement(_gradients(faces))
 
     def _agreement(self, features: np.ndarray) -> Figure:
         right = np.empty(len(features), bool)
-        for judged, classifier in self._folds:
-            right[judged] = classifier.predict(features[judged]) == self._labels[judged]
+        for tested, classifier in self._folds:
+            right[tested] = classifier.predict(features[tested]) == self._labels[tested]
         return share(right)
 
     @property
     def chance(self) -> float:
-        """Return the share of the more frequent label, in percent: what a constant would get."""
+        """Return the share of the more frequent label, in percent: that of a constant answer."""
         positive = float(self._labels.mean())
         return 100 * max(positive, 1 - positive)
 
@@ -122,5 +122,5 @@ def _gradients(faces: np.ndarray) -> np.ndarray:
     :param faces: (N, 2, 64, 64), see `face_and_mouth`.
     """
     descriptor = cv2.HOGDescriptor((_SIDE, _SIDE), (16, 16), (8, 8), (8, 8), 9)
-    return np.stack([np.concatenate([np.ravel(descriptor.compute(np.ascontiguousarray(view)))
-                                     for view in views]) for views in faces])
+    return np.stack([np.concatenate([np.ravel(descriptor.compute(np.ascontiguousarray(part)))
+                                     for part in parts]) for parts in faces])

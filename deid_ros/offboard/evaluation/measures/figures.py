@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A figure: the value of a measure, its 95 % bootstrap interval, and over how many samples.
 
-Almost every measure here is a weighted mean over faces or pairs of faces. Its bootstrap draws the
-faces again, 1,000 times, and takes every pair as often as both of its faces were drawn: pairs that
-share a face do not count as independent.
+Almost every measure is a weighted mean over faces or pairs of faces. The bootstrap resamples the
+faces 1,000 times. A pair counts as often as the product of how often its two faces were drawn,
+since pairs that share a face are not independent.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 RESAMPLES = 1000
-#: Of every random choice in the evaluation, so that a figure can be had again.
+#: Seed of every random choice in the evaluation, so that figures can be reproduced.
 SEED = 0
 
 
@@ -21,8 +21,8 @@ SEED = 0
 class Figure:
     """A value with its 95 % bootstrap interval.
 
-    `count`: faces, pairs, people or frames that it is taken over. `unit`: `%` for shares, whose
-    value is in percent; else `faces`, `°`, `dB`, `ms` or nothing.
+    `count`: the number of faces, pairs, people or frames in it. `unit`: `%` for shares, whose value
+    is in percent; else `faces`, `°`, `dB`, `ms` or nothing.
     """
 
     value: float
@@ -76,12 +76,12 @@ def pair_share(hits: np.ndarray, first: np.ndarray, second: np.ndarray, seed: in
 
 def statistic(function: Callable[[np.ndarray], float], count: int, unit: str = '',
               seed: int = SEED) -> Figure:
-    """Return a statistic that is no mean, such as a quantile.
+    """Return a statistic that is not a mean, such as a quantile.
 
-    :param function: gives it for (count,) weights of the samples: all 1 for the sample itself.
+    :param function: returns the statistic for (count,) weights of the samples.
     """
     values = [function(weights) for weights in draws(_some(count), seed)]
-    # Without interpolation, for which values may not be infinite.
+    # No interpolation: it would fail for infinite values.
     low, high = np.percentile(values, [2.5, 97.5], method='inverted_cdf')
     return Figure(float(function(np.ones(count, np.float32))), float(low), float(high), count, unit)
 
@@ -92,7 +92,7 @@ def _weighted(values: np.ndarray, weights: np.ndarray, drawn: np.ndarray, count:
     if not total:
         raise ValueError('a share of nothing: no sample counts for it')
     below = drawn @ weights.astype(np.float32)
-    # A bootstrap sample in which nothing counts says nothing about the share.
+    # Bootstrap samples of weight 0 are left out.
     ratios = (drawn @ values.astype(np.float32))[below > 0] / below[below > 0]
     low, high = np.percentile(ratios, [2.5, 97.5])
     return Figure(float(values.sum() / total), float(low), float(high), count, unit)

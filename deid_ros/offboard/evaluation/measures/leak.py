@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""LEAK: a new face must not be another real person, least of all one it was made of.
+"""LEAK: whether new faces show real people of the training set.
 
-Everything is measured against all faces of the training set. The distance of a face to a training
-identity is the distance to that one of its faces which lies nearest.
+A new face should look like none of them, least of all like those it was made of. The distance
+between a face and a training identity is the distance to the nearest face of that identity.
 """
 
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ import numpy as np
 from scipy.special import gammaln
 
 from deid_ros.offboard.common.recognition import SAME_PERSON
-from deid_ros.offboard.common.training_people import CROWD_QUANTILE
+from deid_ros.offboard.common.training_people import CLOSE_QUANTILE
 from deid_ros.offboard.evaluation.measures.figures import Figure, mean, share, statistic
 
 
 def contributor_leak(to_people: np.ndarray, contributors: Sequence[np.ndarray]
                      ) -> dict[str, Figure]:
-    """Return how often a new face is one of those that it was made of, in percent.
+    """Return how often a new face shows a person that it was made of, in percent.
 
     `LEAK near`: within 0.6 of a training identity that contributed to the face's own target.
     `LEAK near by chance`: the same for as many identities, drawn from all.
@@ -46,11 +46,11 @@ def contributor_leak(to_people: np.ndarray, contributors: Sequence[np.ndarray]
 
 
 def crowd_leak(to_people: np.ndarray, unseen_to_people: np.ndarray) -> dict[str, Figure]:
-    """Return how often a new face is closer to somebody of the crowd than strangers are.
+    """Return how often a new face is unusually close to a person of the training set.
 
-    `LEAK crowd`: the share, in percent, whose nearest training identity is nearer than the 5 %
-    quantile of that same distance for unseen real people: 5 % by chance. The quantiles themselves
-    (1 %, 5 %, 50 %) are given as distances.
+    `LEAK crowd`: the share of new faces, in percent, that are nearer to their nearest training
+    identity than 95 % of unseen real people are to theirs. It is 5 % by chance. The quantiles of
+    the distances of unseen people (1 %, 5 %, 50 %) are returned, too.
 
     :param to_people: (M, P) distances of the new faces, see `TrainingPeople.distances`.
     :param unseen_to_people: (U, P) distances of real faces of people who are not in the training
@@ -62,8 +62,8 @@ def crowd_leak(to_people: np.ndarray, unseen_to_people: np.ndarray) -> dict[str,
         return statistic(lambda weights: _quantile(nearest, weights, level), len(nearest))
 
     quantiles = {f'LEAK crowd: unseen people, {100 * level:g} % quantile': quantile(level)
-                 for level in (0.01, CROWD_QUANTILE, 0.5)}
-    limit = np.quantile(nearest, CROWD_QUANTILE)
+                 for level in (0.01, CLOSE_QUANTILE, 0.5)}
+    limit = np.quantile(nearest, CLOSE_QUANTILE)
     return {'LEAK crowd': share(to_people.min(axis=1) < limit), **quantiles}
 
 

@@ -1,12 +1,13 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Re-identification: an attacker with a gallery of known people looks for new faces in it.
+"""Re-identification: an attacker searches for new faces in a gallery of known people.
 
-Gallery and probes are different images of the same people. The plain attacker's gallery holds
-originals. The *parrot* has the same tool: its gallery was de-identified, too.
+Gallery and probes are different images of the same people. In the *naive* attack the gallery holds
+originals. In the *parrot* attack the attacker has the same tool, and de-identifies the gallery, too
+(after E. Newton et al., 2005).
 
-Who is found by chance depends on which images are in the gallery, so it is drawn several times;
-and, where a secret says which new face is whose, on that secret, so there may be several of them.
+The result depends on which images are in the gallery, so it is drawn several times. Where a key
+decides who gets which new face, the result depends on the key, too, so there may be several keys.
 """
 
 from collections.abc import Sequence
@@ -26,29 +27,29 @@ SPLITS = 20
 
 
 class Attack(NamedTuple):
-    """Descriptors of images, (N, D) each.
+    """Descriptors of the same N images, (N, D) each.
 
-    :ivar known: as the attacker has the images when they are in the gallery.
-    :ivar described: as they are when they are probes.
+    :ivar gallery: of the images as the attacker has them in the gallery.
+    :ivar probes: of the images as the attacker searches for them.
     """
 
-    known: np.ndarray
-    described: np.ndarray
+    gallery: np.ndarray
+    probes: np.ndarray
 
 
-def plain(originals: np.ndarray, described: Sequence[np.ndarray]) -> list[Attack]:
-    """Return what an attacker does who has the originals, (N, D).
+def naive(originals: np.ndarray, described: Sequence[np.ndarray]) -> list[Attack]:
+    """Return the attacks of someone who has the originals, (N, D).
 
-    :param described: K times (N, D) of the new faces, with another secret each time.
+    :param described: K times (N, D) descriptors of the new faces, each time with another key.
     """
     return [Attack(originals, each) for each in described]
 
 
 def parrot(described: Sequence[np.ndarray]) -> list[Attack]:
-    """Return what an attacker does who has the tool, too, but not the secret.
+    """Return the attacks of someone who has the tool, but not the key.
 
-    :param described: K times (N, D) of the new faces, with another secret each time. Once, where
-        no secret has a part in them.
+    :param described: K times (N, D) descriptors of the new faces, each time with another key; once
+        for a method without a key.
     """
     return ([Attack(*each) for each in permutations(described, 2)] if len(described) > 1
             else [Attack(described[0], described[0])])
@@ -57,9 +58,9 @@ def parrot(described: Sequence[np.ndarray]) -> list[Attack]:
 def split(identities: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the indices of gallery and probes: half of each person's images, at random, each.
 
-    People of whom there is one image are left out, as nobody could find them.
+    People with a single image are left out: they cannot be in both.
 
-    :param identities: (N,) whose image each is.
+    :param identities: (N,) the person in each image.
     :raises ValueError: fewer than two people have two images.
     """
     random = np.random.default_rng(seed)
@@ -78,13 +79,13 @@ def split(identities: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def attempts(apart: np.ndarray, same: np.ndarray) -> dict[str, np.ndarray]:
     """Return hits and trials of each probe, (N, 2), by measure.
 
-    `rank-1`: the nearest image of the gallery is of the probe's own person; `rank-1 by chance`:
-    an image drawn at random is. `TAR at FAR f`: pairs of the same person that are nearer than the
-    distance that lets a share f of the pairs of different people pass; f by chance. It is left out
-    where there are fewer than 1/f such pairs.
+    `rank-1`: the nearest image of the gallery shows the probe's person. `rank-1 by chance`: a
+    random image of the gallery does. `TAR at FAR f`: the share of pairs of one person that are
+    accepted at the threshold at which a share f of the pairs of different people are; by chance it
+    is f. It is left out where there are fewer than 1/f pairs of different people.
 
     :param apart: (N, G) distances between probes and gallery.
-    :param same: (N, G) bool, whether they are of one person.
+    :param same: (N, G) bool, whether probe and gallery image show one person.
     """
     ones = np.ones(len(apart))
     nearest = np.take_along_axis(same, apart.argmin(axis=1)[:, None], axis=1)[:, 0]
@@ -109,7 +110,7 @@ def reidentification(attacks: Sequence[Attack], people: np.ndarray, prefix: str 
     The bootstrap draws people, as images of one person are alike. See `attempts`.
 
     :param attacks: see `Attack`, of the same N images each.
-    :param people: (N,) who is in each image.
+    :param people: (N,) the person in each image.
     :param prefix: of the names of the measures.
     :raises ValueError: fewer than two people have two images.
     """
@@ -118,7 +119,7 @@ def reidentification(attacks: Sequence[Attack], people: np.ndarray, prefix: str 
     splits = [split(people, seed) for seed in range(SPLITS)]
     totals: dict[str, np.ndarray] = {}
     for attack in attacks:
-        apart = distances(attack.described, attack.known)
+        apart = distances(attack.probes, attack.gallery)
         for gallery, probes in splits:
             pairs = np.ix_(probes, gallery)
             for name, counts in attempts(apart[pairs], same[pairs]).items():
@@ -126,6 +127,6 @@ def reidentification(attacks: Sequence[Attack], people: np.ndarray, prefix: str 
                 np.add.at(total, whose[probes], counts)
     figures = {}
     for name, total in totals.items():
-        hits, trials = total[total[:, 1] > 0].T  # Nobody looks for those with one image.
+        hits, trials = total[total[:, 1] > 0].T  # People with one image are no probes.
         figures[f'{prefix} {name}'] = replace(ratio(100 * hits, trials, '%'), count=len(probes))
     return figures

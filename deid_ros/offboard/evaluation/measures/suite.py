@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""All measures of an anonymizer's new faces, against originals about which all is known once."""
+"""All measures of an anonymizer's new faces. What they need of the originals is computed once."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,29 +25,33 @@ from deid_ros.offboard.evaluation.measures import (
     utility,
 )
 from deid_ros.offboard.evaluation.measures.figures import SEED, Figure, share
-from deid_ros.offboard.evaluation.measures.second_opinion import OtherRecognizer, second_opinion
+from deid_ros.offboard.evaluation.measures.other_recognizer import (
+    OtherRecognizer,
+    figures_by_other_recognizer,
+)
 
 
 @dataclass(frozen=True)
 class Originals:
-    """Original faces, and what the measures beyond FCNS, DEID and DIV need to know.
+    """Original faces, and what the measures beyond FCNS, DEID and DIV need.
 
     :param faces: `pixels` are (N, 64, 64) luminance or (N, 64, 64, 3) BGR, as the anonymizer got
-        them. People are told apart by `identities`; one name for all means that nobody knows.
-    :param store: where results of dlib's networks are kept.
+        them. `identities` say which faces show one person; one name for all means that this is not
+        known.
+    :param store: keeps results of dlib's networks.
     :param classifier: for ATTR and gender.
     :param labels: CSV of −1 and 1 by image name, for expressions.
-    :param crowd: the people of the training set, for LEAK.
+    :param training_people: the people of the training set, for LEAK.
     :param detector: for detection agreement.
-    :param recognizer: for a second opinion.
-    :raises ConfigurationError: nobody is known to the recognizer.
+    :param recognizer: another recognizer, for the measures `other …`.
+    :raises ConfigurationError: there is a recognizer, but the identities are not known.
     """
 
     faces: Faces
     store: Store | None = None
     classifier: anonymity.AttributeClassifier | None = None
     labels: Path | None = None
-    crowd: TrainingPeople | None = None
+    training_people: TrainingPeople | None = None
     detector: Detector | None = None
     recognizer: OtherRecognizer | None = None
 
@@ -59,11 +63,11 @@ class Originals:
 
     @property
     def people_known(self) -> bool:
-        """Tell whether the identities tell people apart."""
+        """Tell whether it is known which faces show one person."""
         return len(np.unique(self.faces.identities)) > 1
 
     @cached_property
-    def described(self) -> np.ndarray:
+    def descriptors(self) -> np.ndarray:
         """Return the (N, 128) descriptors of the originals."""
         return face_networks.descriptors(self.faces.pixels, self.store)
 
@@ -73,24 +77,24 @@ class Originals:
         return face_networks.landmarks(self.faces.pixels, self.store)
 
     @cached_property
-    def described_by_other(self) -> np.ndarray:
+    def other_descriptors(self) -> np.ndarray:
         """Return the (N, D) descriptors that the other recognizer gives for the originals."""
         assert self.recognizer is not None
         return self.recognizer.describe(self.faces.pixels, self.landmarks)
 
     @cached_property
-    def one_each(self) -> np.ndarray:
-        """Return the indices of one face for each person, at random; all, where nobody is known."""
+    def one_per_person(self) -> np.ndarray:
+        """Return the indices of one random face of each person; all, if people are not known."""
         if not self.people_known:
             return np.arange(len(self.faces))
         order = np.random.default_rng(SEED).permutation(len(self.faces))
         return np.sort(order[np.unique(self.faces.identities[order], return_index=True)[1]])
 
     @cached_property
-    def to_crowd(self) -> np.ndarray:
-        """Return the distances of the originals to the crowd, see `TrainingPeople.distances`."""
-        assert self.crowd is not None
-        return self.crowd.distances(self.described)
+    def to_training_people(self) -> np.ndarray:
+        """Return the distances of the originals, see `TrainingPeople.distances`."""
+        assert self.training_people is not None
+        return self.training_people.distances(self.descriptors)
 
     @cached_property
     def expressions(self) -> dict[str, expressions.ExpressionClassifier]:
@@ -98,10 +102,10 @@ class Originals:
         if self.labels is None:
             return {}
         columns = tuple(expressions.EXPRESSIONS)
-        shown = expressions.face_and_mouth(self.faces.pixels, self.landmarks)
+        crops = expressions.face_and_mouth(self.faces.pixels, self.landmarks)
         labels = expressions.read_labels(self.labels, self.faces.names, columns)
         return {expressions.EXPRESSIONS[column]: expressions.ExpressionClassifier(
-            shown, labels[:, index], self.faces.identities)
+            crops, labels[:, index], self.faces.identities)
             for index, column in enumerate(columns)}
 
     @cached_property
@@ -114,17 +118,17 @@ class Originals:
 def measure(originals: Originals, new_faces: np.ndarray,
             contributors: Iterable[np.ndarray] | None = None,
             with_other_keys: Sequence[np.ndarray] = ()) -> dict[str, Figure]:
-    """Return every measure for which there is what it needs, by name.
+    """Return all measures whose inputs are there, by name.
 
     :param new_faces: shaped like the originals' pixels, in the same order.
     :param contributors: for each new face the training faces that its target is made of, see
         `deid_ros.offboard.evaluation.paper.contributors`; None where there are none.
-    :param with_other_keys: more such new faces, where it depends on a secret who gets which. Whom
-        an attacker finds by them depends on it most, so re-identification is over all.
+    :param with_other_keys: new faces made with other keys, where a key decides who gets which new
+        face. Re-identification depends on the key most, so it is over all of them.
     """
     described = face_networks.descriptors(new_faces, originals.store)
     figures = {'FCNS': deidentification.fcns(face_networks.detected(new_faces, originals.store)),
-               'DEID': deidentification.deid(originals.described, described)}
+               'DEID': deidentification.deid(originals.descriptors, described)}
     if len(new_faces) > 1:
         figures['DIV'] = deidentification.div(described)
     figures['unchanged'] = unchanged(originals.faces.pixels, new_faces)
@@ -134,11 +138,12 @@ def measure(originals: Originals, new_faces: np.ndarray,
     landmarks = face_networks.landmarks(new_faces, originals.store)
     figures |= _utility(originals, new_faces, described, landmarks)
     if originals.recognizer is not None:
-        figures |= second_opinion(originals.described_by_other,
-                                  [originals.recognizer.describe(new_faces, landmarks),
-                                   *(originals.recognizer.describe(faces, face_networks.landmarks(
-                                       faces, originals.store)) for faces in with_other_keys)],
-                                  originals.faces.identities)
+        figures |= figures_by_other_recognizer(
+            originals.other_descriptors,
+            [originals.recognizer.describe(new_faces, landmarks),
+             *(originals.recognizer.describe(faces, face_networks.landmarks(
+                 faces, originals.store)) for faces in with_other_keys)],
+            originals.faces.identities)
     return figures
 
 
@@ -151,19 +156,20 @@ def _privacy(originals: Originals, with_all_keys: list[np.ndarray],
              contributors: Iterable[np.ndarray] | None) -> dict[str, Figure]:
     figures = {}
     people, described = originals.faces.identities, with_all_keys[0]
-    if len(originals.one_each) > 1:
-        figures['ANON'] = anonymity.anon(described[originals.one_each])
+    if len(originals.one_per_person) > 1:
+        figures['ANON'] = anonymity.anon(described[originals.one_per_person])
     if originals.people_known and (np.unique(people, return_counts=True)[1] > 1).sum() > 1:
         for prefix, attacks in (
-                ('re-id', reidentification.plain(originals.described, with_all_keys)),
+                ('re-id', reidentification.naive(originals.descriptors, with_all_keys)),
                 ('parrot', reidentification.parrot(with_all_keys))):
             figures |= reidentification.reidentification(attacks, people, prefix)
-    if originals.crowd is not None:
-        to_people = originals.crowd.distances(described)
+    people_of_training = originals.training_people
+    if people_of_training is not None:
+        to_people = people_of_training.distances(described)
         if contributors is not None:
             figures |= leak.contributor_leak(
-                to_people, [originals.crowd.codes[each] for each in contributors])
-        figures |= leak.crowd_leak(to_people, originals.to_crowd)
+                to_people, [people_of_training.codes[each] for each in contributors])
+        figures |= leak.crowd_leak(to_people, originals.to_training_people)
     return figures
 
 
@@ -173,14 +179,14 @@ def _utility(originals: Originals, new_faces: np.ndarray, described: np.ndarray,
                **utility.pose_error(originals.landmarks, landmarks)}
     if originals.classifier is not None:
         before, after = (originals.classifier.has(each, anonymity.ATTRIBUTES)
-                         for each in (originals.described, described))
-        if after.any():  # else there is nothing that could be right
+                         for each in (originals.descriptors, described))
+        if after.any():  # Without an attribute in any new face, ATTR is undefined.
             figures['ATTR'] = anonymity.attr(before, after)
         figures['gender'] = share(before[:, 0] == after[:, 0])
     if originals.expressions:
-        shown = expressions.face_and_mouth(new_faces, landmarks)
+        crops = expressions.face_and_mouth(new_faces, landmarks)
         for name, classifier in originals.expressions.items():
-            figures[name] = classifier.agreement(shown)
+            figures[name] = classifier.agreement(crops)
             figures[f'{name}, originals'] = classifier.on_originals
     if originals.detector is not None and any(originals.detections):
         figures['detection'] = utility.detection_agreement(

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Utility: what is kept of a face (place, pose, whether it is found) and of the frame around it."""
+"""Utility: what is kept of a face (place, pose, detection) and of the frame around it."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from deid_ros.core.detection.detector import Detector
 from deid_ros.core.faces import Face, Region
 from deid_ros.offboard.evaluation.measures.figures import Figure, mean, share, statistic
 
-#: Boxes before and after that overlap by less are of two faces.
+#: Least intersection over union of the boxes of one face before and after.
 SAME_FACE_IOU = 0.5
 
-# How far the base of the nose lies before the eyes, in distances between them, in a mean head.
+# How far the nose of a mean head lies in front of the eyes, in distances between the eyes.
 _NOSE_DEPTH = 0.35
 _PEAK = 255.0
-# Of the structural similarity: a window that holds a treated pixel says nothing about the rest.
+# Window of the structural similarity; those that hold a treated pixel are left out.
 _WINDOW = 7
 
 
@@ -37,9 +37,9 @@ def landmark_error(originals: np.ndarray, new: np.ndarray) -> Figure:
 def roll_and_yaw(landmarks: np.ndarray) -> np.ndarray:
     """Return the (N, 2) turns of heads in degrees: in the image plane, and to the side.
 
-    Roll is that of the line between the eyes, clockwise as seen. Yaw is told from how far the nose
-    lies from the middle between the eyes along that line, to the right of the image positive.
-    Pitch cannot be told from a line and one point apart from how long a nose is.
+    Roll is the angle of the line between the eyes, clockwise as seen. Yaw comes from the offset of
+    the nose from the middle between the eyes along that line, positive to the right of the image.
+    Pitch is left out: these points do not tell it from the length of the nose.
 
     :param landmarks: (N, 5, 2), see `FaceRecognizer.landmarks`.
     """
@@ -68,7 +68,7 @@ def detection_agreement(found: Sequence[Sequence[Face]], found_after: Sequence[S
     """Return the share of faces, in percent, that a detector finds after as it did before.
 
     :param found: the faces in each original image.
-    :param found_after: the faces in each new image; each stands for one original face at most.
+    :param found_after: the faces in each new image; each matches one original face at most.
     """
     return share(np.concatenate([_found_again(before, after)
                                  for before, after in zip(found, found_after, strict=True)]))
@@ -86,7 +86,7 @@ def _found_again(before: Sequence[Face], after: Sequence[Face]) -> np.ndarray:
 
 
 def crop_detections(detector: Detector, crops: np.ndarray) -> list[list[Face]]:
-    """Return the faces that a detector finds in crops shown with a border, for agreement.
+    """Return the faces that a detector finds in crops with a border around them.
 
     :param crops: (N, 64, 64) luminance or (N, 64, 64, 3) BGR, uint8.
     """
@@ -100,9 +100,9 @@ def crop_detections(detector: Detector, crops: np.ndarray) -> list[list[Face]]:
 
 
 class Outside:
-    """What became of the pixels outside of the treated faces, over the frames of a pair.
+    """Compares the pixels outside of the treated faces, over all frames of a recording.
 
-    PSNR is that of the mean square error over all such pixels, infinite where none has changed.
+    PSNR is that of the mean square error over all these pixels, infinite where none has changed.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What others do: blur, pixelate, mask, k-Same. All take and give (N, 64, 64) uint8 luminance."""
+"""Baselines: blur, pixelate, mask, k-Same. All take and return (N, 64, 64) uint8 luminance."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from deid_ros.core.pipeline import PipelineSettings
 
 
 def shipped(faces: np.ndarray, name: str) -> np.ndarray:
-    """Return faces as the simple anonymizer of that name makes them: blur, pixelate or mask."""
+    """Return faces treated by a simple anonymizer; `name` is blur, pixelate or mask."""
     anonymizer = make_anonymizer(name)
     height, width = faces.shape[1:]
     face = Face(Box(0, 0, width, height), 1.0)
@@ -25,13 +25,13 @@ def shipped(faces: np.ndarray, name: str) -> np.ndarray:
 
 
 def blur(faces: np.ndarray, sigma: float) -> np.ndarray:
-    """Return faces under a Gaussian blur; `sigma` in pixels."""
+    """Return faces with a Gaussian blur; `sigma` in pixels."""
     return np.stack([cv2.GaussianBlur(face, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
                      for face in faces])
 
 
 def pixelate(faces: np.ndarray, squares: int) -> np.ndarray:
-    """Return faces as that many squares across and down."""
+    """Return faces as `squares` × `squares` squares of their mean luminance."""
     height, width = faces.shape[1:]
     return np.stack([cv2.resize(cv2.resize(face, (squares, squares), interpolation=cv2.INTER_AREA),
                                 (width, height), interpolation=cv2.INTER_NEAREST)
@@ -39,14 +39,14 @@ def pixelate(faces: np.ndarray, squares: int) -> np.ndarray:
 
 
 def k_same(samples: np.ndarray, k: int) -> np.ndarray:
-    """Return the k-Same of samples: each is replaced by the mean of k, itself among them.
+    """Return the k-Same of samples: each is replaced by the mean of a group of k, itself included.
 
-    One sample after the other is taken with the k − 1 nearest of those left; all k get their mean.
-    Once fewer than 2k are left, they make the last group, so every mean stands for k or more.
+    A sample forms a group with the k − 1 nearest ones that are left, and so on. When fewer than 2k
+    are left, they form the last group, so that every mean is of k samples or more.
     E. Newton, L. Sweeney, B. Malin, "Preserving privacy by de-identifying face images", IEEE
     Transactions on Knowledge and Data Engineering 17(2), 2005.
 
-    :param samples: (N, D), of one person each where k people are to share a face.
+    :param samples: (N, D); of one person each, if k people are to share a face.
     :return: (N, D) float32.
     :raises ValueError: there are fewer than k samples.
     """

@@ -1,11 +1,11 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Which training faces make up the target of a new face, for each way to shift latents.
+"""The training faces that contribute to a new face, for each shift mode.
 
-The functions take a new face's plain latent and do what the shift does (see
-`deid_ros.offboard.training.paper.shifts`), but give the faces in place of their mean. X and T are
-(M, D) and (N, D) float32 latents of new faces and training faces. The result has, for each new
-face, an array of indices into the training faces.
+The functions repeat the shift of a plain latent (see `deid_ros.offboard.training.paper.shifts`),
+but return the training faces instead of their mean. `latents` are (M, D) float32 latents of new
+faces, `training` (N, D) of training faces. The result holds, for each new face, an array of indices
+into the training faces.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 Contributors = list[np.ndarray]
 
-# Of the groups in a table, found again in the faces that it was made from.
-_LEAST_SAME = 0.9
+# Least share of a table's groups that must be found in the training faces.
+_LEAST_FOUND = 0.9
 
 
 def of_cluster(latents: np.ndarray, training: np.ndarray, centres: np.ndarray) -> Contributors:
@@ -41,7 +41,7 @@ def of_cluster(latents: np.ndarray, training: np.ndarray, centres: np.ndarray) -
 
 def of_neighbour(latents: np.ndarray, training: np.ndarray, n: int, mean: np.ndarray
                  ) -> np.ndarray:
-    """Return (M, 1): that one of the n nearest which is nearest to the mean, eq. (11).
+    """Return (M, 1): of the n nearest faces, the one that is nearest to the mean, eq. (11).
 
     :param mean: (D,) latent of the mean face.
     """
@@ -51,16 +51,16 @@ def of_neighbour(latents: np.ndarray, training: np.ndarray, n: int, mean: np.nda
 
 
 def of_cell(latents: np.ndarray, training: np.ndarray, n: int) -> np.ndarray:
-    """Return (M, 1): the n-th nearest, in the latent space of one cell."""
+    """Return (M, 1): the n-th nearest face, in the latents of one cell."""
     return _nearest(latents, training, n)[:, -1:]
 
 
 def of_attributes(latents: np.ndarray, training: np.ndarray, labels: Sequence[np.ndarray],
                   identities: np.ndarray, *, n: int, alpha: float, beta: float) -> np.ndarray:
-    """Return (M, L · n): the attraction sets of one supervised shift after the other.
+    """Return (M, L · n): the attraction sets of all supervised shifts, in their order.
 
-    A new face has the labels of the training face that is nearest to it: what the fine-tuned
-    encoder has learned to tell from its looks.
+    A new face gets the labels of its nearest training face, as the fine-tuned encoder estimates
+    them from the face.
 
     :param labels: L arrays (N,), in the order of application.
     """
@@ -75,7 +75,7 @@ def of_attributes(latents: np.ndarray, training: np.ndarray, labels: Sequence[np
             for found, columns in ((attraction, values == value), (repulsion, values != value)):
                 found[faces] = _nearest(latents[faces], training, n, np.flatnonzero(columns))
         sets.append(attraction)
-        # The targets of new faces and of training faces, for the next attribute to start from.
+        # The next attribute starts from these targets of new faces and of training faces.
         targets = (1 - alpha) * latents + alpha * shifts.set_means(training, attraction)
         attracted = shifts.supervised_shift(training, [values], identities, n=n, alpha=alpha,
                                             beta=0.0)
@@ -105,19 +105,19 @@ def _groups(training: np.ndarray, identities: np.ndarray, centres: np.ndarray, s
     """Return the training faces of which each of the (K, D) centres is the mean."""
     groups = shifts.small_groups(training, identities, count=len(centres),
                                  size=shifts.GROUP_SIZE, seed=seed)
-    # Weights and centres are kept in half precision, so a few near ties fall the other way.
+    # Weights and centres are stored in half precision, so a few near ties are decided otherwise.
     same = np.isclose(shifts.set_means(training, groups), centres, rtol=0.02, atol=0.02).all(axis=1)
-    if same.mean() < _LEAST_SAME:
+    if same.mean() < _LEAST_FOUND:
         raise ValueError('the table of groups of faces was not made from these training faces')
     return list(groups)
 
 
 class _Encoder:
-    """The plain encoder of a mode, with the latents of training faces kept on disk.
+    """The plain encoder of a mode; the latents of training faces are cached on disk.
 
     :param name: of the encoder in the store.
     :param training: (N, 96, 96, 3) faces with context.
-    :param cache: folder for the latents; None to keep none.
+    :param cache: folder for the latents; None for no cache.
     """
 
     def __init__(self, store: ModelStore, name: str, color: bool, training: Faces,
@@ -137,15 +137,15 @@ class _Encoder:
 
     def of_training(self, mirrored: bool) -> np.ndarray:
         """Return the latents of the training faces, or of their mirror images."""
-        from deid_ros.offboard.training.common import views
+        from deid_ros.offboard.training.common import augmentation
 
         path = self._path(mirrored)
         if path is not None and path.exists():
             return np.load(path, allow_pickle=False)
-        planes = views.planes(self._training.pixels, self._color)
-        result = self._encoded(views.view(planes.flip(-1) if mirrored else planes, None, 0))
+        planes = augmentation.planes(self._training.pixels, self._color)
+        result = self._encoded(augmentation.view(planes.flip(-1) if mirrored else planes, None, 0))
         if path is not None:
-            # Written aside and then renamed: another run may want the same latents right now.
+            # Written to a temporary file and renamed, as another run may read it at the same time.
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npy', delete=False) as file:
                 np.save(file, result, allow_pickle=False)
             Path(file.name).rename(path)
@@ -159,7 +159,7 @@ class _Encoder:
         return self._cache / f'latents-{key[:16]}.npy'
 
     def _encoded(self, inputs: 'torch.Tensor') -> np.ndarray:
-        # Only who asks for contributors needs torch.
+        # Only contributors need torch.
         import torch
 
         from deid_ros.core.backends.torch_layers import load_arrays, module_of
@@ -172,10 +172,10 @@ class _Encoder:
 
 def of_gallery(people: np.ndarray, faces: np.ndarray, training: Faces, key: str = KEY
                ) -> Contributors:
-    """Return all faces of the people of whom each face's synthetic identity is made.
+    """Return all training faces of the people that each face's synthetic identity is made of.
 
-    :param people: (M, P) numbers of those of each identity, `contributors` in the table of a
-        gallery; see `deid_ros.offboard.training.synthetic.gallery`.
+    :param people: (M, P) numbers of the people of each identity: `contributors` in the table of a
+        gallery, see `deid_ros.offboard.training.synthetic.gallery`.
     """
     from deid_ros.offboard.training.common.data import TrainingData
     from deid_ros.offboard.training.synthetic.generator import people_with_identity
@@ -191,14 +191,14 @@ def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.n
             ) -> Contributors | None:
     """Return the contributors of faces under a shipped mode; None for a mode that does not shift.
 
-    :param recipes: folder with the recipes that the mode's networks were trained by.
+    :param recipes: folder with the training recipes of the mode's networks.
     :param apply: `finetuned` or `runtime`.
-    :param faces: (M, 64, 64) luminance or (M, 64, 64, 3) BGR, uint8, as the networks get them.
+    :param faces: (M, 64, 64) luminance or (M, 64, 64, 3) BGR, uint8: the input of the networks.
     :param training: the training faces, (N, 96, 96, 3) crops with context.
     :param labels: the CSV of attributes that an encoder was fine-tuned with.
     :param cache: folder for the latents of training faces, which take a minute or two.
-    :param key: that synthetic identities were chosen with.
-    :raises ValueError: the labels are needed and not given, or a recipe or file is wrong.
+    :param key: the key that chose the synthetic identities.
+    :raises ValueError: the labels are needed and missing, or a recipe or file is wrong.
     """
     variant = store.modes[mode]['apply'][apply]
     name = variant['encoder']
@@ -229,7 +229,7 @@ def of_mode(store: ModelStore, recipes: Path, mode: str, apply: str, faces: np.n
 
 def of_shift(shift: Shift, latents: np.ndarray, trained: np.ndarray, training: Faces,
              labels: Path | None) -> Contributors:
-    """Return the contributors to the targets that an encoder was fine-tuned to.
+    """Return the contributors to the targets that an encoder was fine-tuned with.
 
     :param shift: of mode `cell`, `neighbour` or `attribute`.
     :param latents: plain latents of the new faces, (M, …); `trained` those of training faces.
@@ -243,8 +243,8 @@ def of_shift(shift: Shift, latents: np.ndarray, trained: np.ndarray, training: F
     assert labels is not None
     from deid_ros.offboard.training.common.data import read_labels
 
-    everyone = Faces(np.arange(len(training)), training.names, training.identities)
-    data = read_labels(labels, everyone, shift.attributes)
+    indexed = Faces(np.arange(len(training)), training.names, training.identities)
+    data = read_labels(labels, indexed, shift.attributes)
     known = data.faces.pixels
     sets = of_attributes(latents, trained[known], [data.labels[name] for name in shift.attributes],
                          data.faces.identities, n=shift.n, alpha=shift.alpha, beta=shift.beta)
@@ -254,29 +254,31 @@ def of_shift(shift: Shift, latents: np.ndarray, trained: np.ndarray, training: F
 def of_table(kind: str, n: int, arrays: dict[str, np.ndarray], latents: np.ndarray,
              trained: np.ndarray, mirrored: np.ndarray, identities: np.ndarray, seed: int
              ) -> Contributors:
-    """Return the contributors of a shift by a table: the members of the chosen clusters or groups.
+    """Return the contributors of a shift with a table: members of the chosen clusters or groups.
 
     :param kind: see `RuntimeShift`, as `n` and `arrays`.
     :param latents: plain latents of the new faces, (M, …); `trained` and `mirrored` those of
         training faces and of their mirror images, all of which the table was made from.
-    :param identities: (N,) whose the training faces are; `seed` is the one of the table's recipe.
+    :param identities: (N,) the people in the training faces.
+    :param seed: of the table's recipe.
     :raises ValueError: the table was made from other faces.
     """
     both = np.concatenate([trained, mirrored])
     if kind == 'cell':
-        cells = [_drawn(_members(other, centres), of_cell(one, centres, n)) for one, other, centres
+        cells = [_of_chosen(_members(other, centres), of_cell(one, centres, n)) for one, other,
+        centres
                  in zip(_cells(latents), _cells(both), arrays['centres'])]
         found = [np.concatenate(parts) for parts in zip(*cells)]
     elif kind == 'neighbour':
         centres = arrays['centres']
-        found = _drawn(_groups(_flat(both), np.tile(identities, 2), centres, seed),
+        found = _of_chosen(_groups(_flat(both), np.tile(identities, 2), centres, seed),
                        of_neighbour(_flat(latents), centres, n, arrays['mean']))
     else:
         found = of_cluster(_flat(latents), _flat(both), arrays['centres'])
     return [each % len(trained) for each in found]
 
 
-def _drawn(members: Contributors, chosen: np.ndarray) -> Contributors:
+def _of_chosen(members: Contributors, chosen: np.ndarray) -> Contributors:
     return [members[int(index)] for index in chosen[:, 0]]
 
 

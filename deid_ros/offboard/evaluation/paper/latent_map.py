@@ -10,19 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from deid_ros.offboard.common.datasets import Faces, tight
-from deid_ros.offboard.evaluation.paper.methods import Workshop
+from deid_ros.offboard.evaluation.paper.inputs import EvaluationInputs
 
-#: How many points a panel shows.
-SHOWN = 300
+#: Points in a panel.
+POINTS = 300
 _N, _ALPHA, _BETA, _K = 20, 0.71, 0.5, 10
 _SEED = 0
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: `points` are (N, 2); `female` and `young` are (N,) bool.
+    """One scatter plot: `points` are (N, 2); `female` and `young` are (N,) bool.
 
-    Who is not young is white and not young; who is young is not white.
+    People who are young are not white; people who are not young are white.
     """
 
     title: str
@@ -31,26 +31,26 @@ class Panel:
     young: np.ndarray
 
 
-def panels(training: Faces, workshop: Workshop) -> list[Panel]:
-    """Return the panels: the plain encoder's latents, and three ways to shift them.
+def panels(training: Faces, inputs: EvaluationInputs) -> list[Panel]:
+    """Return the panels: the latents of the plain encoder, and three shifts of them.
 
     :param training: see `training_faces`.
     """
-    # Only who makes the figure anew needs scikit-learn and torch.
+    # Only a new figure needs scikit-learn and torch.
     from sklearn.decomposition import PCA
 
     from deid_ros.offboard.evaluation.paper.latents import encoded
     from deid_ros.offboard.training.common.data import read_labels
     from deid_ros.offboard.training.paper import shifts
 
-    data = read_labels(workshop.training_labels, training, ('gender', 'Young', 'ethnicity'))
+    data = read_labels(inputs.training_labels, training, ('gender', 'Young', 'ethnicity'))
     young, white = data.labels['Young'] == '1', data.labels['ethnicity'] == 'white'
     one_of_both = young != white
     faces = tight(data.faces, color=False).pixels[one_of_both]
     people = data.faces.identities[one_of_both]
     young, female = young[one_of_both], (data.labels['gender'] == 'Woman')[one_of_both]
     groups = 2 * female + young
-    latents = encoded(faces, workshop.models.network('fc/encoder'))
+    latents = encoded(faces, inputs.models.network('fc/encoder'))
 
     centres = shifts.cluster_centres(latents, _K, _SEED)
     shifted = {
@@ -61,8 +61,8 @@ def panels(training: Faces, workshop: Workshop) -> list[Panel]:
         'to the k-means centre': shifts.cluster_shift(latents, centres, _ALPHA),
     }
     plane = PCA(2, random_state=_SEED).fit(latents)
-    shown = np.random.default_rng(_SEED).permutation(len(latents))[:SHOWN]
-    return [Panel(title, plane.transform(each[shown]), female[shown], young[shown])
+    chosen = np.random.default_rng(_SEED).permutation(len(latents))[:POINTS]
+    return [Panel(title, plane.transform(each[chosen]), female[chosen], young[chosen])
             for title, each in shifted.items()]
 
 

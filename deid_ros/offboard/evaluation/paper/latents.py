@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is done to latents themselves, between the halves of a chain."""
+"""Latents of faces, and k-Same of them."""
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ def encoded(faces: np.ndarray, encoder: Network) -> np.ndarray:
 
 
 def k_same_latents(faces: np.ndarray, k: int, chain: Chain) -> np.ndarray:
-    """Return k-Same of the faces' latents, as faces.
+    """Return the faces that k-Same of the latents decodes to.
 
     :param faces: (N, 64, 64) uint8 luminance.
     :param chain: a chain with a plain encoder.

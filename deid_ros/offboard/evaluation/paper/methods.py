@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What makes the new faces of a row: shipped modes, ablations, baselines."""
+"""The compared methods, each of which makes new faces: shipped modes, ablations, baselines."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -13,49 +13,29 @@ import numpy as np
 from deid_ros.core.backends import Backend, make_backend
 from deid_ros.core.deidentification.chain import Chain, load_chain
 from deid_ros.core.deidentification.weights import ModelStore
-from deid_ros.core.resources import shared_directory
 from deid_ros.offboard.common.datasets import Faces
 from deid_ros.offboard.common.identities import new_faces_of, with_other_keys
 from deid_ros.offboard.evaluation.paper import contributors
+from deid_ros.offboard.evaluation.paper.inputs import EvaluationInputs
 from deid_ros.offboard.training.common.recipe import Recipe, load_recipe
 
 
-@dataclass(frozen=True)
-class Workshop:
-    """What subjects are made with.
+class Method(ABC):
+    """A de-identification method: takes faces and makes new ones."""
 
-    :ivar models: the shipped networks.
-    :ivar recipes: folder of the shipped recipes.
-    :ivar training_data: tar or folder of the faces to train ablations on.
-    :ivar training_labels: CSV with their attributes.
-    :ivar runs: folder of the ablations' runs.
-    :ivar cache: folder of cropped faces.
-    """
-
-    models: ModelStore
-    training_data: Path
-    training_labels: Path
-    runs: Path
-    cache: Path
-    recipes: Path = field(default_factory=lambda: shared_directory('config') / 'training')
-
-
-class Subject(ABC):
-    """Something that makes new faces."""
-
-    def color(self, workshop: Workshop) -> bool:
+    def color(self, inputs: EvaluationInputs) -> bool:
         """Return whether the faces are (N, 64, 64, 3) BGR, not (N, 64, 64) luminance."""
         return False
 
     @abstractmethod
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
         """Return new faces, uint8 and shaped like `faces`."""
 
-    def with_other_keys(self, faces: np.ndarray, workshop: Workshop) -> list[np.ndarray]:
-        """Return more of them, where it depends on a key who gets which; see `suite.measure`."""
+    def with_other_keys(self, faces: np.ndarray, inputs: EvaluationInputs) -> list[np.ndarray]:
+        """Return new faces made with other keys; none where the method has no key."""
         return []
 
-    def contributors(self, faces: np.ndarray, training: Faces, workshop: Workshop
+    def contributors(self, faces: np.ndarray, training: Faces, inputs: EvaluationInputs
                      ) -> contributors.Contributors | None:
         """Return the training faces that each new face is made of; None where there are none.
 
@@ -65,75 +45,75 @@ class Subject(ABC):
 
 
 @dataclass(frozen=True)
-class Originals(Subject):
-    """The faces as they are."""
+class Unchanged(Method):
+    """No de-identification: returns the faces as they are."""
 
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
         """Return the faces."""
         return faces
 
 
 @dataclass(frozen=True)
-class Baseline(Subject):
+class Baseline(Method):
     """A function of (N, 64, 64) faces and one setting, see `baselines`."""
 
     function: Callable[[np.ndarray, Any], np.ndarray]
     setting: Any
 
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
         """Return what the function gives."""
         return self.function(faces, self.setting)
 
 
 @dataclass(frozen=True)
-class Shipped(Subject):
-    """A shipped mode, applied in one of its ways."""
+class ShippedMode(Method):
+    """A shipped mode; `apply` is one of `SHIFT_APPLY`."""
 
     mode: str
-    way: str = 'finetuned'
+    apply: str = 'finetuned'
 
     def chain(self, models: ModelStore) -> Chain:
         """Return the chain of the mode."""
-        return load_chain(models, self.mode, self.way)
+        return load_chain(models, self.mode, self.apply)
 
-    def color(self, workshop: Workshop) -> bool:
-        """See `Subject.color`."""
-        return self.chain(workshop.models).color
+    def color(self, inputs: EvaluationInputs) -> bool:
+        """See `Method.color`."""
+        return self.chain(inputs.models).color
 
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
         """Return what the chain gives."""
-        return new_faces_of(faces, self._backend(workshop))
+        return new_faces_of(faces, self._backend(inputs))
 
-    def with_other_keys(self, faces: np.ndarray, workshop: Workshop) -> list[np.ndarray]:
-        """See `Subject.with_other_keys`."""
-        return with_other_keys(faces, self._backend(workshop))
+    def with_other_keys(self, faces: np.ndarray, inputs: EvaluationInputs) -> list[np.ndarray]:
+        """See `Method.with_other_keys`."""
+        return with_other_keys(faces, self._backend(inputs))
 
-    def _backend(self, workshop: Workshop) -> Backend:
-        return make_backend('onnxruntime', self.chain(workshop.models))
+    def _backend(self, inputs: EvaluationInputs) -> Backend:
+        return make_backend('onnxruntime', self.chain(inputs.models))
 
-    def contributors(self, faces: np.ndarray, training: Faces, workshop: Workshop
+    def contributors(self, faces: np.ndarray, training: Faces, inputs: EvaluationInputs
                      ) -> contributors.Contributors | None:
-        """See `Subject.contributors`."""
-        return contributors.of_mode(workshop.models, workshop.recipes, self.mode, self.way, faces,
-                                    training, workshop.training_labels, workshop.cache)
+        """See `Method.contributors`."""
+        return contributors.of_mode(inputs.models, inputs.recipes, self.mode, self.apply, faces,
+                                    training, inputs.training_labels, inputs.cache)
 
 
 @dataclass(frozen=True)
-class LatentKSame(Subject):
+class LatentKSame(Method):
     """k-Same of the latents of the plain autoencoder, through the rest of the chain."""
 
     k: int
 
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
         """Return the faces that the means of latents are decoded to."""
-        # Only who needs latents needs torch.
+        # Only this method needs torch.
         from deid_ros.offboard.evaluation.paper.latents import k_same_latents
 
-        return k_same_latents(faces, self.k, load_chain(workshop.models, 'reconstruct'))
+        return k_same_latents(faces, self.k, load_chain(inputs.models, 'reconstruct'))
 
 
 @dataclass(frozen=True)
-class Ablation(Subject):
+class Ablation(Method):
     """A shipped recipe with other values.
 
     :ivar name: of the run.
@@ -153,13 +133,15 @@ class Ablation(Subject):
         shift = replace(shipped.shift, **self.shift) if shipped.shift else None
         return replace(shipped, name=self.name, shift=shift, **self.values)
 
-    def color(self, workshop: Workshop) -> bool:
-        """See `Subject.color`."""
-        return self.resolved(workshop.recipes).color
+    def color(self, inputs: EvaluationInputs) -> bool:
+        """See `Method.color`."""
+        return self.resolved(inputs.recipes).color
 
-    def new_faces(self, faces: np.ndarray, workshop: Workshop) -> np.ndarray:
-        """Return what the trained network gives; it is trained first where it lacks."""
+    def new_faces(self, faces: np.ndarray, inputs: EvaluationInputs) -> np.ndarray:
+        """Return what the trained network gives; it is trained first if it is missing."""
+        # Only ablations need torch.
         from deid_ros.offboard.evaluation.paper.ablation import trained_chain
 
-        # ONNX Runtime would keep a model of each ablation on the disk.
-        return make_backend('torch', trained_chain(self, workshop)).run(faces)
+        chain = trained_chain(self.resolved(inputs.recipes), inputs)
+        # Not ONNX Runtime, which would keep a model of each ablation on the disk.
+        return make_backend('torch', chain).run(faces)

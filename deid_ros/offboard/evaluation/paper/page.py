@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""`RESULTS.md`: what was measured, in two minutes, made of nothing but the stored figures."""
+"""`RESULTS.md`: a page of results, made from the stored figures alone."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from deid_ros.core.resources import models_directory
 from deid_ros.offboard.common.identities import KEYS
 from deid_ros.offboard.evaluation.measures.catalogue import MEASURES, RECALLS
 from deid_ros.offboard.evaluation.measures.figures import Figure
-from deid_ros.offboard.evaluation.paper.methods import Shipped
+from deid_ros.offboard.evaluation.paper.methods import ShippedMode
 from deid_ros.offboard.evaluation.paper.tables import (
     DETECTION,
     DETECTORS,
@@ -45,19 +45,19 @@ _INTRODUCTION = '''\
 Written by `make results` from the figures in [{folder}/]({folder}), which hold a 95 % bootstrap
 interval and N of each; a test compares the two.
 
-Each face is a tight 64×64 crop from {data}, in luminance where the networks take no color, and
-replaced by a new one. dlib's networks judge both:
+Each face is a tight 64×64 crop from {data}, in luminance if the networks take no color. Each is
+replaced by a new face. dlib's networks compare the two:
 
-- **FCNS**: the new face is still a face. **DEID**: it is taken for another person than the
-  original. **DIV**: two new faces are taken for different people. Each is easy alone: a blur has
-  DEID, an original has FCNS and DIV.
-- **re-id**: the person is found by the new face in a gallery of originals. **parrot**: the same,
-  where the attacker de-identified the gallery with the same tool. *rank-1*: the nearest image is
-  of the right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are.
-  Where new faces depend on a secret, the attacker has another one; both are over {keys} of them.
-- **LEAK**: the new face is a real person of the training data. *near*, *rank-1*: one that it was
-  made of. *crowd*: anyone, more closely than 95 % of unseen people are to theirs, so 5 % is
-  chance.
+- **FCNS**: a face is detected in the new face. **DEID**: the new face is another person than the
+  original. **DIV**: two new faces are different people. Each is easy alone: a blur has DEID, an
+  original has FCNS and DIV.
+- **re-id**: the new face finds the person in a gallery of originals. **parrot**: the same with a
+  gallery that the attacker de-identified with the same tool. *rank-1*: the nearest image shows the
+  right person. *TAR*: share of right pairs accepted where 1 % of wrong ones (FAR) are. Where new
+  faces depend on a key, the attacker has another one, and figures are over {keys} keys.
+- **LEAK**: the new face shows a real person of the training data. *near*, *rank-1*: a person that
+  it was made of. *crowd*: any person, at a distance that only 5 % of unseen people have to their
+  nearest one; so 5 % is chance.
 - **Utility**: what the new face keeps of pose, expression and attributes.
 
 [evaluation.md](evaluation.md) defines each measure. The paper is P. Nousi et al., "Deep
@@ -74,33 +74,33 @@ In percent, higher is better. {note}
 _TRADE_OFF_TEXT = '''\
 ![DIV over DEID, FCNS as shade]({folder}/{trade_off})
 
-*Up and to the right is better; dark means that few are faces still.*
+*Up and to the right is better; dark: few new faces are still detected as faces.*
 '''
 
 _PRIVACY_TEXT = '''\
 ## Privacy
 
-In percent, lower is better but for DEID. In parentheses: what chance gives, where that differs
-from row to row. It is {chance} for rank-1 of re-id and parrot, 1 % for TAR, 5 % for LEAK crowd.
+In percent; lower is better, except for DEID. In parentheses: the chance level, if it differs
+between rows. It is {chance} for rank-1 of re-id and parrot, 1 % for TAR, 5 % for LEAK crowd.
 `–`: made of no training faces.
 '''
 
 _UTILITY_TEXT = '''\
 ## Utility
 
-In percent, higher is better; but landmarks, in percent of the distance between the eyes, and roll
-and yaw, in degrees, are errors: lower is better. A classifier with cross-validation tells smile
-and mouth; on the originals it is right in {smile} and {mouth}. *detection*: another detector
-({downstream}) finds the new face where it found the original.
+In percent; higher is better. Landmarks (in percent of the distance between the eyes), roll and yaw
+(in degrees) are errors: lower is better. Smile and mouth are measured by a classifier with
+cross-validation, which is right for {smile} and {mouth} of the originals. *detection*: another
+detector ({downstream}) finds the new face where it found the original.
 '''
 
 _DETECTION_TEXT = '''\
 ## Detection
 
-A face that is missed is published. Recall in percent by the face's height, of {drawn} faces with
-hand-drawn boxes in {images} photos ({photos}). False positives: boxes beyond those in an image,
-some of which are faces that nobody drew. Time: milliseconds an image on the machine that
-measured, whatever else it did; compare rows.
+A face that is missed is published. Recall is in percent, by the face's height, of {drawn} faces
+with hand-drawn boxes in {images} photos ({photos}). False positives: other boxes in an image; some
+are faces without a drawn box. Time: milliseconds for an image, on a machine with other load, so
+compare rows only.
 '''
 
 _RECALL_TEXT = '''\
@@ -110,9 +110,9 @@ _RECALL_TEXT = '''\
 _TABLES_TEXT = '''\
 ## The paper's tables
 
-Ours with its 95 % interval, then the paper's. N: our faces, the `COUNT` that each table was
-measured with. The data differs ({data} here), and ours are trained for few epochs where a table
-trains its own networks, so compare rows within a table first.
+Our figure with its 95 % interval, then the paper's. N: the number of our faces, the `COUNT` of each
+table. The data differs ({data} here). Networks that a table trains are trained for few epochs. So
+compare rows within a table first.
 '''
 
 _FIGURE_2_TEXT = '''\
@@ -120,35 +120,34 @@ _FIGURE_2_TEXT = '''\
 
 ![Four scatter plots]({folder}/{figure_2})
 
-*Faces of {training}: women yellow, men blue; young and not white square, white and not young
-round. A group has the same gender and the same of the two. Shifts as in Tables 3 and 5, with K =
-10.*
+*Faces of {training}: women yellow, men blue; young and not white: squares, white and not young:
+circles. Each of the four combinations is a group. Shifts as in Tables 3 and 5, with K = 10.*
 '''
 
 _LIMITS = '''\
 ## Limits
 
-- DEID, DIV, re-id and LEAK are what one recognizer makes of the crop alone. A stronger one, or
-  somebody who knows the person, sees more; so do hair, clothes and place around it.
-- No face was trained on, but the strengths of the shipped modes were chosen with faces of the
-  same set in sight, so their figures are a little too good.
-- k-Same needs all faces before it makes the first new one, which a camera cannot give. It
-  promises k people where it is given one face of each, as in Table 8; among the alternatives
-  above it gets several faces of a person.
-- The paper's networks are not public. Ours keep more or less of a face where the paper does not
-  tell how they were trained, so the same row can lie elsewhere on the way from DIV to DEID.
+- DEID, DIV, re-id and LEAK are those of one recognizer on the crop alone. A stronger recognizer,
+  or a human who knows the person, recognizes more. So do hair, clothes and place around the face.
+- No face here was trained on. But the strengths of the shipped modes were chosen by faces of the
+  same set, so their figures are a little too good.
+- k-Same needs all faces before it makes the first new one, which is impossible with a camera. It
+  guarantees k people if it gets one face of each, as in Table 8; in the comparison above it gets
+  several faces of a person.
+- The paper's networks are not public, and it does not state all details of their training. Ours
+  may keep more or less of a face, which moves a row between DIV and DEID.
 '''
 
 _COMMANDS = '''\
 ## Make it again
 
 ```
-make results              # all of it: hours on two cores; a run that was stopped goes on
+make results              # all: hours on two cores; a run that was stopped continues
 make results TABLE=6      # one of {names}
 ```
 
-`TEST_DATA`, `TEST_LABELS`, `DATA`, `LABELS`, `CLASSIFIER` and `PHOTOS` name the data, `COUNT` the
-number of faces; `ARGS='--sheets FOLDER'` draws new faces of each row beside their originals.
+`TEST_DATA`, `TEST_LABELS`, `DATA`, `LABELS`, `CLASSIFIER` and `PHOTOS` are the data, `COUNT` is the
+number of faces. `ARGS='--sheets FOLDER'` also draws new faces of each row beside their originals.
 '''
 
 
@@ -158,13 +157,13 @@ def file_of(folder: Path, name: str) -> Path:
 
 
 def stored(folder: Path, name: str) -> Measured:
-    """Return the figures of a table as far as they are measured."""
+    """Return the figures of a table that were measured so far."""
     path = file_of(folder, name)
     return read_csv(path) if path.exists() else {}
 
 
-def note(folder: Path, **facts: str) -> None:
-    """Keep what the figures are of: the names of the data, the hashes of the modes' chains."""
+def record_facts(folder: Path, **facts: str) -> None:
+    """Store what the figures are of: names of the data, hashes of the modes' chains."""
     path = folder / _FACTS
     known = _facts(folder) if path.exists() else {}
     path.write_text(json.dumps({**known, **facts}, indent=1, sort_keys=True) + '\n',
@@ -183,7 +182,7 @@ def write(folder: Path) -> None:
 
 def page(folder: Path) -> str:
     """Return the page of the figures in a folder; it links to the plots there."""
-    words = _words(folder)
+    words = _placeholders(folder)
     return '\n'.join((
         _INTRODUCTION.format_map(words),
         section(folder, METHODS.name),
@@ -199,7 +198,7 @@ def page(folder: Path) -> str:
 
 def section(folder: Path, name: str) -> str:
     """Return the part of the page about one table."""
-    words = _words(folder)
+    words = _placeholders(folder)
     if name == LATENTS:
         return _FIGURE_2_TEXT.format_map(words)
     measured = stored(folder, name)
@@ -221,8 +220,8 @@ def section(folder: Path, name: str) -> str:
                       _compared(table, table.rows, measured)))
 
 
-def _words(folder: Path) -> dict[str, str]:
-    """Return what the texts have places for."""
+def _placeholders(folder: Path) -> dict[str, str]:
+    """Return the values of the placeholders in the texts."""
     methods, detectors = stored(folder, METHODS.name), stored(folder, DETECTION)
     return {
         'photos': NOT_MEASURED, **_facts(folder),
@@ -236,13 +235,13 @@ def _words(folder: Path) -> dict[str, str]:
 
 
 def _percent(measured: Measured, name: str) -> str:
-    """Return a figure that is the same for all rows."""
+    """Return a figure that all rows share."""
     found = [figures[name].value for figures in measured.values() if name in figures]
     return f'{found[0]:.1f} %' if found else NOT_MEASURED
 
 
 def _number(measured: Measured, name: str) -> str:
-    """Return the N of a figure that has the same for all rows."""
+    """Return the N of a figure, which all rows share."""
     found = [figures[name].count for figures in measured.values() if name in figures]
     return str(found[0]) if found else NOT_MEASURED
 
@@ -266,7 +265,7 @@ def _compared(table: Table, rows: Sequence[Row], measured: Measured) -> str:
 def _with_interval(figure: Figure | None) -> str:
     if figure is None:
         return NOT_MEASURED
-    # A bootstrap sample misses a third of the people, so it says little about the least of them.
+    # ANON is a minimum. Bootstrap samples miss a third of the people, so its interval says little.
     return f'{figure.value:.0f}' if figure.unit == MEASURES['ANON'].unit else str(figure)
 
 
@@ -280,7 +279,7 @@ def _plain(labels: Sequence[str], names: Sequence[str], measured: Measured) -> s
 
 
 def _value(figures: Mapping[str, Figure], name: str) -> str:
-    """Return a value, with that of chance in parentheses where each row has its own."""
+    """Return a value, with its chance level in parentheses if that differs between rows."""
     if name not in figures:
         return NOT_MEASURED
     chance = figures.get(f'{name} by chance') if name.startswith('LEAK') else None
@@ -288,7 +287,7 @@ def _value(figures: Mapping[str, Figure], name: str) -> str:
 
 
 def _missing(folder: Path) -> str:
-    """Return which rows were not measured as they are now, so that nobody looks for gaps."""
+    """Return a list of the rows that were not measured, or not with the shipped networks."""
     expected = {name: [each.label for each in table.rows] for name, table in TABLES.items()}
     expected[DETECTION] = [each.label for each in DETECTORS]
     gaps = [f'{name}, {label}: not measured' for name, labels in expected.items()
@@ -296,7 +295,7 @@ def _missing(folder: Path) -> str:
     models = ModelStore(str(models_directory()))
     facts = _facts(folder)
     gaps += [f'{METHODS.name}, {each.label}: measured with networks that are no longer shipped'
-             for each in METHODS.rows if isinstance(each.subject, Shipped)
-             and facts.get(each.label, '') not in ('', each.subject.chain(models).key)]
+             for each in METHODS.rows if isinstance(each.method, ShippedMode)
+             and facts.get(each.label, '') not in ('', each.method.chain(models).key)]
     lines = [f'- Table {gap}' for gap in gaps]
     return '\n'.join(['## Gaps\n', *lines, '']) if lines else ''

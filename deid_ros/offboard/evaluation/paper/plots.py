@@ -18,10 +18,10 @@ from deid_ros.offboard.evaluation.paper.latent_map import Panel
 from deid_ros.offboard.evaluation.paper.tables import METHODS, TABLES, Row
 from deid_ros.offboard.evaluation.report import Measured
 
-# Its lightness only rises, so it is read in print without color, too.
+# Its lightness rises steadily, so that it can be read in gray, too.
 _COLORS = mpl.colormaps['cividis']
 _LEAST_FACENESS = 60
-# From this DEID on, names stand in a column, in lines as high as this.
+# Above this DEID, names stand in a column, with this line height.
 _CROWDED, _LINE = 85, 3.4
 _INK = '#333333'
 _STYLE: dict[Any, Any] = {
@@ -46,7 +46,7 @@ _STYLE: dict[Any, Any] = {
 
 @contextmanager
 def _drawing(path: Path, width: float, height: float) -> Iterator[Canvas]:
-    """Give a canvas, in inches, that is written to `path` in the end."""
+    """Yield a canvas, sized in inches, and write it to `path` at the end."""
     with mpl.rc_context(_STYLE):
         canvas = Canvas((width, height), layout='constrained')
         yield canvas
@@ -56,7 +56,7 @@ def _drawing(path: Path, width: float, height: float) -> Iterator[Canvas]:
 def trade_off(path: Path, measured: Mapping[str, Measured]) -> None:
     """Draw DIV over DEID, with FCNS as shade: our rows and the points of the paper.
 
-    :param measured: figures by table, as stored.
+    :param measured: stored figures by table.
     """
     ours = [(row, measured.get(name, {}).get(row.label, {}))
             for name, table in TABLES.items() if table is not METHODS and 'DIV' in table.measures
@@ -93,11 +93,11 @@ def _points(axes: Axes, scores: list, marker: str, size: float) -> None:
 
 
 def _name_points(axes: Axes, rows: list[tuple[Row, Mapping]]) -> None:
-    """Write names beside the points: at the right border, where most are, in a column of theirs."""
+    """Write names beside the points; those near the right border stand in a column."""
     points = sorted(((figures['DEID'].value, figures['DIV'].value, row.label)
                      for row, figures in rows if figures), key=lambda point: -point[1])
     crowded = [point for point in points if point[0] > _CROWDED]
-    # As near to their points as the height of a line allows, from the top down, then pushed up.
+    # As near to their points as the line height allows, from the top down; then pushed up.
     places: list[float] = []
     for _, y, _ in crowded:
         places.append(min(y, places[-1] - _LINE if places else y))
@@ -119,7 +119,7 @@ def _marker(shape: str, label: str) -> Line2D:
 
 
 def recall_by_height(path: Path, detectors: Measured) -> None:
-    """Draw what share of faces each detector finds, by their height in the photo."""
+    """Draw the recall of each detector by the height of faces in the photo."""
     styles = [(marker, line) for line in ('-', '--', ':') for marker in 'osD^v']
     with _drawing(path, 7.2, 3.8) as canvas:
         axes = canvas.add_subplot()

@@ -1,10 +1,10 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The tables of the results: their rows, what makes the new faces of each, the paper's figures.
+"""The tables of the results: their rows, the method of each row, the paper's figures.
 
 Paper: P. Nousi et al., "Deep autoencoders for attribute preserving face de-identification" (2020).
-What it does not tell (epochs of fine-tuning, α and β of Tables 3, 4 and 7) is as in the shipped
-recipes, or fewer epochs, as the notes say.
+Values that it does not state (epochs of fine-tuning, α and β of Tables 3, 4 and 7) are those of the
+shipped recipes, or fewer epochs, as the notes say.
 """
 
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from deid_ros.offboard.evaluation.paper.methods import (
     Ablation,
     Baseline,
     LatentKSame,
-    Originals,
-    Shipped,
-    Subject,
+    Method,
+    ShippedMode,
+    Unchanged,
 )
 
 _SCORES = ('FCNS', 'DEID', 'DIV')
 _ETHNICITY, _MOOD, _MOUTH = 'ethnicity', 'emotion', 'Mouth_Slightly_Open'
 
-#: Epochs of training: few, since two processor cores must be able to reproduce the tables.
+#: Epochs of training: few, so that two processor cores can reproduce the tables.
 PLAIN_EPOCHS = 12
 CLUSTER_EPOCHS = 15
 ATTRIBUTE_EPOCHS = 12
@@ -31,13 +31,13 @@ CONVOLUTIONAL_EPOCHS = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: its label, what makes its faces, and the paper's figures.
+    """A row of a table: its label, its method, and the paper's figures.
 
-    `paper` has a figure, or None, for each measure that the paper takes.
+    `paper` has a figure, or None, for each measure of the table.
     """
 
     label: str
-    subject: Subject
+    method: Method
     paper: tuple[float | None, ...] = ()
 
 
@@ -45,10 +45,10 @@ class Row:
 class Table:
     """A table.
 
-    :ivar name: the paper's number, or a word for a table that it does not have.
+    :ivar name: the number in the paper, or a word for other tables.
     :ivar note: what differs from the paper.
-    :ivar measures: the columns that the paper has, too; `Row.paper` holds its figures.
-    :ivar people: whether there is one face of each person.
+    :ivar measures: the columns that the paper has, too, with its figures in `Row.paper`.
+    :ivar people: whether it is measured on one face of each person.
     """
 
     name: str
@@ -66,8 +66,8 @@ def _plain(widths: tuple[int, ...], epochs: int = PLAIN_EPOCHS) -> Ablation:
 
 def _attribute(n: int, *attributes: str) -> Ablation:
     name = f'fc_attribute_{n}_' + '_'.join(name[:2].lower() for name in attributes)
-    return Ablation(name, 'fc_attribute', {'epochs': ATTRIBUTE_EPOCHS, 'views': 6},
-                    {'n': n, 'attributes': attributes})
+    return Ablation(name, 'fc_attribute', {
+        'epochs': ATTRIBUTE_EPOCHS, 'epochs_per_view': 6}, {'n': n, 'attributes': attributes})
 
 
 def _cluster(k: int) -> Ablation:
@@ -76,13 +76,13 @@ def _cluster(k: int) -> Ablation:
 
 
 def _neighbour(n: int, alpha: float) -> Ablation:
-    return Ablation(f'conv_neighbour_{n}_{round(10 * alpha):02}', 'conv_neighbour',
-                    {'epochs': CONVOLUTIONAL_EPOCHS, 'views': 2}, {'n': n, 'alpha': alpha})
+    return Ablation(f'conv_neighbour_{n}_{round(10 * alpha):02}', 'conv_neighbour', {
+        'epochs': CONVOLUTIONAL_EPOCHS, 'epochs_per_view': 2}, {'n': n, 'alpha': alpha})
 
 
 def _cell(n: int) -> Ablation:
     return Ablation(f'conv_cell_{n}', 'conv_cell', {
-        'epochs': CONVOLUTIONAL_EPOCHS, 'views': 2, 'color': False, 'base': 'conv_gray'},
+        'epochs': CONVOLUTIONAL_EPOCHS, 'epochs_per_view': 2, 'color': False, 'base': 'conv_gray'},
         {'n': n, 'alpha': 0.5})
 
 
@@ -107,7 +107,7 @@ PAPER_TABLES = (
     Table('3', 'Supervised shift, k neighbours', (
         f'{ATTRIBUTE_EPOCHS} epochs of fine-tuning each; α = 0.71 and β = 0.5, which the paper '
         'does not tell.'), (
-        Row('No shift', Shipped('reconstruct', 'finetuned'), (92.88, 85.22, 59.47)),
+        Row('No shift', ShippedMode('reconstruct', 'finetuned'), (92.88, 85.22, 59.47)),
         Row('k=10 Ethn', _attribute(10, _ETHNICITY), (96.82, 88.12, 59.27)),
         Row('k=10 Ethn+Mood', _attribute(10, _ETHNICITY, _MOOD), (99.10, 91.88, 48.51)),
         Row('k=10 Ethn+Mood+Mth', _attribute(10, _ETHNICITY, _MOOD, _MOUTH),
@@ -163,28 +163,27 @@ PAPER_TABLES = (
 )
 
 
-
 def _paper(table: str, label: str) -> tuple[float | None, ...]:
     return next(row.paper for each in PAPER_TABLES if each.name == table
                 for row in each.rows if row.label == label)
 
 
 METHODS = Table('methods', 'The shipped modes and the alternatives', (
-    'The figures of the paper are those of its most alike variant: Table 5, K = 180; Table 3, '
+    'The figures of the paper are those of its most similar variant: Table 5, K = 180; Table 3, '
     'k = 20 Ethn+Mood+Mth; Table 6, α = 0.8 n = 9; Table 7, n = 20; Table 3, no shift. It has '
-    'nothing like synthetic, beside which stands its best for DEID and DIV together. The network '
-    'that tells DEID and DIV has taught the chain of synthetic, so that they flatter it; see '
-    'models/README.md.'), (
-    Row('synthetic (default)', Shipped('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
-    Row('cluster at run time', Shipped('cluster', 'runtime'), _paper('5', 'K=180')),
-    Row('cluster', Shipped('cluster'), _paper('5', 'K=180')),
-    Row('attribute', Shipped('attribute'), _paper('3', 'k=20 Ethn+Mood+Mth')),
-    Row('neighbour', Shipped('neighbour'), _paper('6', 'α=0.8 n=9')),
-    Row('neighbour at run time', Shipped('neighbour', 'runtime'), _paper('6', 'α=0.8 n=9')),
-    Row('cell', Shipped('cell'), _paper('7', 'n=20')),
-    Row('cell at run time', Shipped('cell', 'runtime'), _paper('7', 'n=20')),
-    Row('reconstruct', Shipped('reconstruct'), _paper('3', 'No shift')),
-    Row('original', Originals(), (98.63, None, 99.1)),
+    'nothing like synthetic; beside that row is its best variant for DEID and DIV together. The '
+    'network that measures DEID and DIV was used to train the chain of synthetic, so these may '
+    'flatter it; see models/README.md.'), (
+    Row('synthetic (default)', ShippedMode('synthetic', 'runtime'), _paper('6', 'α=0.8 n=9')),
+    Row('cluster at run time', ShippedMode('cluster', 'runtime'), _paper('5', 'K=180')),
+    Row('cluster', ShippedMode('cluster'), _paper('5', 'K=180')),
+    Row('attribute', ShippedMode('attribute'), _paper('3', 'k=20 Ethn+Mood+Mth')),
+    Row('neighbour', ShippedMode('neighbour'), _paper('6', 'α=0.8 n=9')),
+    Row('neighbour at run time', ShippedMode('neighbour', 'runtime'), _paper('6', 'α=0.8 n=9')),
+    Row('cell', ShippedMode('cell'), _paper('7', 'n=20')),
+    Row('cell at run time', ShippedMode('cell', 'runtime'), _paper('7', 'n=20')),
+    Row('reconstruct', ShippedMode('reconstruct'), _paper('3', 'No shift')),
+    Row('original', Unchanged(), (98.63, None, 99.1)),
     Row('blur, as shipped', Baseline(baselines.shipped, 'blur')),
     Row('blur, σ = 9 px', Baseline(baselines.blur, 9)),
     Row('blur, σ = 5 px', Baseline(baselines.blur, 5)),
@@ -204,8 +203,8 @@ TABLES = {table.name: table for table in (METHODS, *PAPER_TABLES)}
 class DetectorRow:
     """A row of the table of detectors.
 
-    `width`: images are shrunk to it, in pixels; 0 means never. `threshold`: least score; None for
-    each detector's own.
+    `width`: images are shrunk to this width in pixels; 0: never. `threshold`: least score; None for
+    the default of each detector.
     """
 
     detectors: tuple[str, ...]
@@ -214,7 +213,7 @@ class DetectorRow:
 
     @property
     def label(self) -> str:
-        """Return what stands in front of the row."""
+        """Return the label of the row."""
         name = ' + '.join(self.detectors)
         size = f', {self.width} px' if self.width else ', full size'
         return name + size + (f', score ≥ {self.threshold:g}' if self.threshold else '')
@@ -225,7 +224,7 @@ class DetectorRow:
         return self == DetectorRow(self.detectors)
 
 
-#: What the detectors miss is a leak.
+#: The table of detectors: a missed face is published.
 DETECTION = 'detection'
 DETECTORS = (
     DetectorRow(('centerface',)),
@@ -235,11 +234,11 @@ DETECTORS = (
     *(DetectorRow((name,)) for name in ('libfacedetection', 'dlib_hog', 'dlib_cnn')),
 )
 
-#: Looks for the new faces: neither the node's default nor the one that cropped them.
+#: Detector for the measure `detection`; not the node's default, nor the one that made the crops.
 DOWNSTREAM = 'libfacedetection'
 
 #: Figure 2, latents in two dimensions before and after shifts; see `latent_map`.
 LATENTS = 'figure_2'
 
-#: Everything that can be measured by name.
+#: Names of everything that can be measured.
 NAMES = (*TABLES, DETECTION, LATENTS)

@@ -34,7 +34,6 @@ from mcap.records import (
 )
 from mcap.records import Channel as McapChannel
 
-from deid_ros import __version__
 from deid_ros.offboard.recordings.formats.mcap_file import (
     MAGIC,
     QOS_KEY,
@@ -44,6 +43,7 @@ from deid_ros.offboard.recordings.formats.mcap_file import (
     read_metadata,
 )
 from deid_ros.offboard.recordings.formats.recording import ROS1, Channel, Compression, Message
+from deid_ros.version import __version__
 
 #: Bytes of records after which a chunk ends.
 CHUNK_SIZE = 1 << 20

@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from deid_ros import __version__
 from deid_ros.core.deidentification.identities import draw_key
 from deid_ros.core.parameters import KEY, public
 from deid_ros.offboard.recordings.errors import BagError
@@ -24,6 +23,7 @@ from deid_ros.offboard.recordings.run.journal import Journal
 from deid_ros.offboard.recordings.run.passes import DetectionPass, Progress, WritingPass
 from deid_ros.offboard.recordings.run.plan import Options, Plan, plan
 from deid_ros.offboard.recordings.run.workers import Workers
+from deid_ros.version import __version__
 
 JOURNAL_FILE = 'journal.jsonl'
 #: Holds the secret of an unfinished run; it goes with the folder.

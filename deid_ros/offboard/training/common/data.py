@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What is trained on: faces, labels, and who is held out."""
+"""Training data: faces, labels, and the people who are held out for validation."""
 
 import csv
 import dataclasses
@@ -15,11 +15,9 @@ from deid_ros.offboard.common.datasets import Faces
 
 @dataclasses.dataclass(frozen=True)
 class TrainingData:
-    """Faces cropped with context, the labels some recipes need, and who is held out.
+    """Faces cropped with context, and what some recipes need besides.
 
-    `labels` maps a column's name to (N,) strings; `held_out` is (N,) bool: people whose faces only
-    measure the validation loss. `faceres` is the file of the network FaceRes, which teaches some
-    recipes.
+    `labels` maps a column's name to (N,) strings. `faceres` is the file of the network FaceRes.
     """
 
     faces: Faces
@@ -28,18 +26,18 @@ class TrainingData:
 
     @functools.cached_property
     def held_out(self) -> np.ndarray:
-        """Return which faces are held out: those of every twentieth person, by name."""
+        """Return (N,) bool: faces of every twentieth person, used for the validation loss only."""
         return np.array([zlib.crc32(str(name).encode()) % 20 == 0
                          for name in self.faces.identities])
 
 
 def read_labels(path: Path, faces: Faces, columns: tuple[str, ...], *, soft: bool = False
                 ) -> TrainingData:
-    """Return the faces that the label file knows, with the wanted columns.
+    """Return the faces that are in the label file, with the given columns.
 
-    Numbers are taken as probabilities: from 0.5 the label is `1`, else `0`; words are kept.
+    Numbers are probabilities: from 0.5 on the label is `1`, else `0`. Words stay as they are.
 
-    :param soft: keep probabilities, too.
+    :param soft: whether probabilities stay as they are, too.
     :raises ValueError: when a column is not in the file.
     """
     with open(path, newline='', encoding='utf-8') as file:

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe: everything that decides what a training gives, from one YAML file."""
+"""A recipe: all settings of a training, in one YAML file."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,22 +13,21 @@ from deid_ros.core.deidentification import networks
 STAGES = ('autoencoder', 'encoder', 'deblurrer', 'smoothener', 'attributes', 'generator',
           'contrast')
 SHIFTS = ('cluster', 'attribute', 'neighbour', 'cell')
-# Stages that give a generator of faces.
-_MAKERS = ('generator', 'contrast')
-#: How many numbers describe a face without labels: five landmarks, and how light falls on it.
+# Stages that train a generator of faces.
+_GENERATOR_STAGES = ('generator', 'contrast')
+#: Number of attributes that need no labels: five landmarks (pose), and light.
 UNLABELLED = 15
 _UNLABELLED_COLUMNS = {'pose': range(10), 'light': range(10, UNLABELLED)}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of every face in every view of the data.
+    """Random changes of faces.
 
     `shift` and `scale` are shares of the face's size, `rotation` is in degrees; each value is drawn
-    evenly between plus and minus the limit. `flip` mirrors every other face. What follows is for
-    networks of attributes: `light` is the standard deviation of the logarithm of contrast, and of
-    brightness in −1…1; of every other face, only the detail is left that it has at `detail` pixels
-    a side or more.
+    evenly between plus and minus the limit. `flip` mirrors every other face. The rest is for
+    attribute networks: `light` is the standard deviation of the logarithm of contrast, and of
+    brightness in −1…1; every other face is reduced to a side between `detail` pixels and 64.
     """
 
     flip: bool = True
@@ -41,9 +40,9 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Shift:
-    """Where encodings are shifted to (section 3.2): a mode and its parameters, all after the paper.
+    """A shift of latents (section 3.2 of the paper): its mode and parameters.
 
-    `k`: clusters. `n`: samples in an attraction or repulsion set, or which neighbour.
+    `k`: number of clusters. `n`: size of attraction and repulsion sets, or number of the neighbour.
     `attributes`: column names of the label file in the order of application.
     """
 
@@ -67,37 +66,33 @@ class Recipe:
     :ivar stage: one of `STAGES`.
     :ivar family: `fully_connected` or `convolutional`, for autoencoders and their encoders.
     :ivar color: whether the networks take BGR faces, else luminance.
-    :ivar widths: of the layers of the encoder; of a generator's decoder, see
+    :ivar widths: of the layers of the encoder; for a generator, those of the decoder, see
         `networks.generating_decoder`.
-    :ivar base: the recipe whose autoencoder an encoder starts from, or whose attributes a generator
-        makes faces of.
-    :ivar start: for color networks, the recipe of the same networks for luminance whose weights
-        they start with; for contrast, that of a generator, or of contrast, too.
-    :ivar attributes: columns of the label file that a network of attributes learns besides what it
-        can be shown without labels; COLUMN=WORD where a column holds words.
-    :ivar auxiliary: columns that it learns besides and that are left out then: they teach it to
-        see.
-    :ivar lasting: those of `attributes` that stay with a person, which in the stage contrast are
-        also to be told from how a recognition network describes the new faces.
-    :ivar emphasis: by attribute, `pose` or `light`, how much more of it new faces show than is seen
-        in photos, in the stage contrast: above 1 for what is easily lost, below for what tells too
-        much of who it is.
+    :ivar base: for an encoder, the recipe of its autoencoder; for a generator, that of its
+        attribute network.
+    :ivar start: the recipe whose weights the training starts from. For color networks, the same
+        networks for luminance; for the stage contrast, a generator, or another one of that stage.
+    :ivar attributes: columns of the label file that an attribute network learns, besides pose and
+        light, which need no labels; COLUMN=WORD where a column holds words.
+    :ivar auxiliary: further columns that improve its training; their outputs are dropped.
+    :ivar soft_biometrics: those of `attributes` that describe the person, as gender. In the stage
+        contrast, a classifier on the descriptors of new faces should find them, too.
+    :ivar gains: factors of attributes, `pose` or `light` of new faces relative to photos, in the
+        stage contrast: above 1 for what gets lost in training, below 1 for what identifies people.
     :ivar averaged: by attribute, `pose` or `light`, how far it is drawn to its mean over all photos
-        there, from 0, not at all, to 1, the same for everybody: for what tells too much of who it
-        is.
-    :ivar corrected: by attribute, `pose` or `light`, a factor of how much of it new faces show, on
-        top of the above, when the training has ended.
-    :ivar pose: what errors of the pose weigh there, beside those of other attributes.
+        there: from 0, not at all, to 1, the same for all; for what identifies people.
+    :ivar final_gains: factors in addition to the above, applied after the training.
+    :ivar pose: weight of errors of the pose there, relative to those of other attributes.
     :ivar shift: an encoder's targets.
     :ivar blur: largest σ in pixels of the Gaussian blur that a deblurrer learns to undo.
-    :ivar critic: what a critic's judgement weighs in the stage contrast; more of it makes faces
-        more natural, and lets them look more alike.
-    :ivar recognition: what the judgement of each recognition network weighs there.
-    :ivar faceres: whether the network FaceRes teaches the stage contrast besides dlib's.
-    :ivar gallery: whether the people whom the stage contrast makes up are those of the gallery that
-        was built with the recipe it starts from, so that it learns to tell these apart.
-    :ivar remixed: whether its own gallery is then made of mixes of those, rather than of them.
-    :ivar views: how many epochs use one augmented view of the data (and the targets made of it).
+    :ivar critic: weight of the adversarial loss in the stage contrast. More of it makes faces more
+        natural, and more alike.
+    :ivar recognition: weight of the loss of each recognition network there.
+    :ivar faceres: whether the stage contrast uses the network FaceRes besides dlib's.
+    :ivar gallery: whether the stage contrast trains with the identities of the gallery that was
+        built with the recipe it starts from, instead of random mixes.
+    :ivar mixed_gallery: whether its own gallery is then built of mixes of those, instead of those.
+    :ivar epochs_per_view: for how many epochs the same augmented data and targets are used.
     """
 
     name: str
@@ -110,19 +105,19 @@ class Recipe:
     shift: Shift | None = None
     attributes: tuple[str, ...] = ()
     auxiliary: tuple[str, ...] = ()
-    lasting: tuple[str, ...] = ()
-    emphasis: dict[str, float] = field(default_factory=dict)
+    soft_biometrics: tuple[str, ...] = ()
+    gains: dict[str, float] = field(default_factory=dict)
     averaged: dict[str, float] = field(default_factory=dict)
-    corrected: dict[str, float] = field(default_factory=dict)
+    final_gains: dict[str, float] = field(default_factory=dict)
     pose: float = 1.0
     blur: float = 2.0
     critic: float = 0.1
     recognition: float = 0.5
     faceres: bool = False
     gallery: bool = False
-    remixed: bool = False
+    mixed_gallery: bool = False
     epochs: int = 60
-    views: int = 1
+    epochs_per_view: int = 1
     batch_size: int = 256
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -137,25 +132,26 @@ class Recipe:
             raise ValueError('an encoder needs the keys base and shift')
         if self.stage == 'generator' and self.base is None:
             raise ValueError('a generator needs the key base')
-        if self.stage == 'contrast' and (self.start is None or not self.lasting):
-            raise ValueError('contrast needs the keys start and lasting')
+        if self.stage == 'contrast' and (self.start is None or not self.soft_biometrics):
+            raise ValueError('contrast needs the keys start and soft_biometrics')
         known = {*self.attributes, *_UNLABELLED_COLUMNS}
-        for key, names, allowed in (('lasting', self.lasting, set(self.attributes)),
-                                    ('emphasis', self.emphasis, known),
-                                    ('averaged', self.averaged, known),
-                                    ('corrected', self.corrected, known)):
+        for key, names, allowed in (
+                ('soft_biometrics', self.soft_biometrics, set(self.attributes)),
+                ('gains', self.gains, known), ('averaged', self.averaged, known),
+                ('final_gains', self.final_gains, known)):
             if not set(names) <= allowed:
                 raise ValueError(f'the key {key} names {", ".join(sorted(set(names) - allowed))}, '
                                  f'which is not among {", ".join(sorted(allowed))}')
         if not all(0 <= share <= 1 for share in self.averaged.values()):
             raise ValueError(f'the key averaged holds shares within 0 and 1, not {self.averaged}')
-        for key in ('emphasis', 'averaged', 'corrected', 'pose', 'critic', 'recognition', 'faceres',
+        for key in ('gains', 'averaged', 'final_gains', 'pose', 'critic', 'recognition', 'faceres',
                     'gallery'):
-            # Defaults are attributes of the class, but for those that are made anew: empty ones.
+            # A field with a default factory is no attribute of the class; here these are empty
+            # dicts.
             if getattr(self, key) != getattr(Recipe, key, {}) and self.stage != 'contrast':
                 raise ValueError(f'the key {key} is for contrast')
-        if self.remixed and not self.gallery:
-            raise ValueError('the key remixed is for recipes with gallery')
+        if self.mixed_gallery and not self.gallery:
+            raise ValueError('the key mixed_gallery is for recipes with gallery')
         if self.start is not None and not self.color and self.stage != 'contrast':
             raise ValueError('the key start is for color networks and contrast')
         if self.precision not in ('bfloat16', 'float32'):
@@ -168,11 +164,11 @@ class Recipe:
 
     @property
     def attribute_count(self) -> int:
-        """Return how many numbers an attribute network gives."""
+        """Return the number of outputs of an attribute network."""
         return UNLABELLED + len(self.attributes)
 
     def columns(self, name: str) -> list[int]:
-        """Return which of those numbers are an attribute's, or those of `pose` or `light`."""
+        """Return the indices of the outputs for an attribute, `pose` or `light`."""
         if name in _UNLABELLED_COLUMNS:
             return list(_UNLABELLED_COLUMNS[name])
         return [UNLABELLED + self.attributes.index(name)]
@@ -185,7 +181,7 @@ class Recipe:
             return {'smoothener': networks.smoothener(self.channels)}
         if self.stage == 'attributes':
             return {'attributes': networks.attribute_network(self.attribute_count)}
-        if self.stage in _MAKERS:
+        if self.stage in _GENERATOR_STAGES:
             return {'encoder': networks.attribute_network(self.attribute_count)
                     + networks.attribute_decoder(self.attribute_count, self.widths[0]),
                     'decoder': networks.generating_decoder(self.widths)}
@@ -223,7 +219,7 @@ def load_recipe(path: Path) -> Recipe:
         if 'augmentation' in values:
             values['augmentation'] = Augmentation(
                 **_checked(Augmentation, values['augmentation'], path))
-        for key in ('widths', 'attributes', 'auxiliary', 'lasting'):
+        for key in ('widths', 'attributes', 'auxiliary', 'soft_biometrics'):
             values[key] = tuple(values.get(key, ()))
         return Recipe(name=path.stem, **_checked(Recipe, values, path))
     except (TypeError, ValueError) as error:

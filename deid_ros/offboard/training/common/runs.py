@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""The networks of earlier runs, and what they make of faces."""
+"""Networks of earlier runs: reading, writing, encoding faces."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from deid_ros.core.backends.torch_layers import load_arrays, module_of
 from deid_ros.core.deidentification.weights import save_arrays
 from deid_ros.offboard.training.common.recipe import Recipe
 
-#: File with the run-time shift's table in the run of an encoder's base or of the encoder.
+#: File with the table of a shift at run time, in the run of an encoder.
 TABLE = 'table'
 _CHUNK = 1024
 

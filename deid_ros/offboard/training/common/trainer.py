@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training loop: mean squared error, Adam, cosine learning rate, exact resume.
 
-Everything random comes from a generator seeded by (seed, epoch), so a run that was stopped goes on
-from its last checkpoint exactly as if it had not been (on CPU, with the same number of threads).
+All random numbers are seeded by (seed, epoch). So a run that was stopped gives the same result as
+one that was not (on the CPU, with the same number of threads).
 """
 
 import csv
@@ -26,7 +26,7 @@ CURVE = 'curve.csv'
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Return a seed for what is random in one epoch."""
+    """Return the seed of one epoch."""
     return seed * 1_000_003 + epoch
 
 
@@ -44,7 +44,7 @@ class Stateful(Protocol):
         """Return its state."""
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> Any:
-        """Take on such a state."""
+        """Set its state."""
 
 
 def save(run: Path, parts: Mapping[str, Stateful], epoch: int, losses: Mapping[str, float]) -> None:
@@ -65,7 +65,7 @@ def restore(run: Path, parts: Mapping[str, Stateful]) -> int:
     path = run / CHECKPOINT
     if not path.exists():
         return 0
-    # weights_only: a checkpoint may come from elsewhere, and a pickle could run anything.
+    # weights_only: a pickle from elsewhere could run any code.
     state = torch.load(path, weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
@@ -120,9 +120,9 @@ def fit(module: nn.Module, recipe: Recipe, data: EpochData, validation: EpochDat
         module.eval()
         with torch.no_grad():
             validated = sum(
-                _loss(module, faces, aims, device, recipe.precision).item() * len(faces)
-                for faces, aims in zip(held_out[0].split(recipe.batch_size),
-                                       held_out[1].split(recipe.batch_size), strict=True))
+                _loss(module, part, expected, device, recipe.precision).item() * len(part)
+                for part, expected in zip(held_out[0].split(recipe.batch_size),
+                                          held_out[1].split(recipe.batch_size), strict=True))
         save(run, parts, epoch + 1, {'loss': total / len(inputs),
                                      'validation_loss': validated / len(held_out[0])})
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]

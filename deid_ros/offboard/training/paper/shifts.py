@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Targets for the encoder: where every latent of the training set is shifted to (eq. 7–11).
+"""Targets for the encoder: the shifted latents of the training set (eq. 7–11).
 
 X and Y are (N, D) float32 latents and targets; a set of samples is a row of an (N, n) integer
 array of indices into X. The equations' matrices P and Q, with 1/n where a sample is in the set and
@@ -13,9 +13,9 @@ import numpy as np
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.metrics import pairwise_distances_argmin
 
-#: People in each of the groups whose means stand for single faces in a table.
+#: People in each group whose mean replaces a single face in a table.
 GROUP_SIZE = 3
-# How many samples are compared with all others at once: bounds the memory.
+# Samples that are compared with all others at once; bounds the memory.
 _CHUNK = 1024
 
 
@@ -42,15 +42,15 @@ def nearest(latents: np.ndarray, rows: np.ndarray, columns: np.ndarray, n: int,
     """Return the n nearest samples among `columns` of each sample in `rows`, the nearest first.
 
     :param rows: indices into `latents`, as `columns`.
-    :param codes: (N,) numbers of the people; a sample's neighbours are other people then. Where it
-        is None, rows and columns must have no sample in common.
+    :param codes: (N,) numbers of the people; neighbours must then be other people. If None, rows
+        and columns must have no sample in common.
     :return: (len(rows), n) indices into `latents`.
     :raises ValueError: when a sample has fewer than n that may be its neighbours.
     """
     if n > len(columns):
         raise ValueError(f'a sample has fewer than {n} others that may be in its set')
     candidates = latents[columns]
-    # |c|² − 2 x·c is the squared distance but for |x|², which changes no order.
+    # |c|² − 2 x·c is the squared distance less |x|², which does not change the order.
     squares = np.square(candidates).sum(axis=1)
     result = np.empty((len(rows), n), np.int64)
     for start in range(0, len(rows), _CHUNK):
@@ -106,16 +106,16 @@ def cluster_centres(latents: np.ndarray, k: int, seed: int) -> np.ndarray:
 
 
 def representatives(latents: np.ndarray, k: int, seed: int) -> np.ndarray:
-    """Return (k, D) float32 centres of small clusters, a quick stand-in for all the latents."""
+    """Return (k, D) float32 centres of small clusters, by mini-batch k-means."""
     means = MiniBatchKMeans(k, n_init=1, random_state=seed, batch_size=4096)
     return means.fit(latents).cluster_centers_.astype(np.float32)
 
 
 def small_groups(latents: np.ndarray, identities: np.ndarray, *, count: int, size: int,
                  seed: int) -> np.ndarray:
-    """Return (count, size) indices of groups of like faces, each of `size` different people.
+    """Return (count, size) indices of groups of similar faces, each of `size` different people.
 
-    Their means are nearly as many-sided as single faces, yet none is the face of anybody.
+    Their means vary nearly as much as single faces, but none is the face of a person.
 
     :raises ValueError: when there are too few samples or people.
     """

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Identities of people who do not exist: three others each, added or taken away."""
+"""Candidate identities of people who do not exist: signed sums of three identities."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,15 +12,15 @@ from deid_ros.offboard.training.synthetic.generator import load_people
 
 #: People that a candidate is made of.
 CONTRIBUTORS = 3
-#: How far candidates are from the mean of all, where people are 1 from it on average.
-FAR = 2.0
+#: Distance of candidates from the mean identity, in mean distances of people.
+DISTANCE = 2.0
 
 
 class Identities(NamedTuple):
-    """Some identities.
+    """Identities, learned or made of others.
 
-    `vectors`: (S, D) float32. `people`: (S, P) int, whose each of them is or is made of; see
-    `people_with_identity`.
+    `vectors`: (S, D) float32. `people`: (S, P) int, the numbers of the people that each is made of;
+    see `people_with_identity`.
     """
 
     vectors: np.ndarray
@@ -37,7 +37,7 @@ def of_table(path: Path) -> Identities:
     """Return the identities of a gallery.
 
     :param path: of its table, see `Gallery.table`.
-    :raises ValueError: it is the table of something else.
+    :raises ValueError: it is no table of a gallery.
     """
     with np.load(path, allow_pickle=False) as arrays:
         if not {'identities', 'contributors'} <= set(arrays):
@@ -50,8 +50,8 @@ def of_table(path: Path) -> Identities:
 def of_start(runs: Path, start: str) -> Identities:
     """Return the identities of the gallery that was built with a recipe.
 
-    :param start: its name.
-    :raises FileNotFoundError: none was built.
+    :param start: name of the recipe.
+    :raises FileNotFoundError: no gallery was built.
     """
     path = runs / start / f'{TABLE}.npz'
     if not path.exists():
@@ -60,9 +60,9 @@ def of_start(runs: Path, start: str) -> Identities:
     return of_table(path)
 
 
-def near(made: Identities) -> Identities:
-    """Return candidates as far from the mean of all as people are, to make others of them."""
-    return made._replace(vectors=made.vectors / FAR)
+def rescaled(identities: Identities) -> Identities:
+    """Return identities of a gallery at the distance of people, so that they can be mixed."""
+    return identities._replace(vectors=identities.vectors / DISTANCE)
 
 
 def mixed(identities: Identities, count: int, random: np.random.Generator) -> Identities:
@@ -70,15 +70,15 @@ def mixed(identities: Identities, count: int, random: np.random.Generator) -> Id
 
     :raises ValueError: there are fewer than three.
     """
-    chosen = trios(len(identities.vectors), count, random)
-    return Identities(made_of(identities.vectors, chosen, random),
+    chosen = draw_contributors(len(identities.vectors), count, random)
+    return Identities(signed_sums(identities.vectors, chosen, random),
                       identities.people[chosen].reshape(count, -1))
 
 
-def trios(people: int, count: int, random: np.random.Generator) -> np.ndarray:
-    """Return (count, 3) numbers of different people, those that each candidate is made of.
+def draw_contributors(people: int, count: int, random: np.random.Generator) -> np.ndarray:
+    """Return (count, 3) numbers of three different people for each candidate.
 
-    :param people: how many there are, see `people_with_identity`.
+    :param people: number of people, see `people_with_identity`.
     :raises ValueError: there are fewer than three.
     """
     if people < CONTRIBUTORS:
@@ -87,12 +87,13 @@ def trios(people: int, count: int, random: np.random.Generator) -> np.ndarray:
     return np.stack([random.choice(people, CONTRIBUTORS, replace=False) for _ in range(count)])
 
 
-def made_of(identities: np.ndarray, chosen: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Return the (C, D) float32 candidates.
+def signed_sums(identities: np.ndarray, chosen: np.ndarray, random: np.random.Generator
+                ) -> np.ndarray:
+    """Return the (C, D) float32 candidates: sums with random signs, scaled to `DISTANCE`.
 
     :param identities: (P, D) of people; `chosen` (C, 3) numbers of them.
     """
     signs = random.choice([-1, 1], chosen.shape).astype(np.float32)
-    mixed_ones = (signs[:, :, None] * identities[chosen]).sum(axis=1)
-    far = FAR * np.linalg.norm(identities, axis=1).mean()
-    return (far * mixed_ones / np.linalg.norm(mixed_ones, axis=1, keepdims=True)).astype(np.float32)
+    sums = (signs[:, :, None] * identities[chosen]).sum(axis=1)
+    distance = DISTANCE * np.linalg.norm(identities, axis=1).mean()
+    return (distance * sums / np.linalg.norm(sums, axis=1, keepdims=True)).astype(np.float32)

@@ -1,21 +1,22 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Teach a generator to make one person of an identity, whatever the attributes, and to show these.
+"""Train a generator with synthetic identities: contrastive, adversarial and attribute losses.
 
-A generator that has learned to repeat its training faces blurs them, and lets people who are mixed
-of others look alike. So it goes on learning with identities that are made up as those of the
-gallery are. Some are shown with the attributes of two photos of one person, as if that person were
-tracked, and judged by recognition networks, most of them as they are seen in a frame, the others as
-they come: new faces of one identity are to be one person, those of others, even with the attributes
-of the same photos, are to be others, and nobody is to be the person of the photo; gender and the
-like are to be told from them.
+A generator that only reconstructs its training faces blurs them, and mixed identities look alike.
+So it is trained further, with identities that are made in the same way as those of the gallery.
 
-All are judged by the network of attributes, which should find those that were asked for, and by a
-critic that learns to tell new faces from photos that show the same, both alone and in frames.
-Besides, photos of people still have to be repeated.
+- Recognition: some identities are rendered with the attributes of two photos of one person, as if
+  that person were tracked. Recognition networks describe these faces, most of them composited into
+  a frame. Faces of one identity should be one person. Faces of two identities should be two people,
+  even with the attributes of the same photos. No face should be the person of the photo.
+- Soft biometrics: gender and the like, estimated from the same descriptors, should be those asked
+  for.
+- Attributes: the attribute network should find those that were asked for.
+- Critic: a conditional discriminator should take the faces for photos, both alone and in frames.
+- Reconstruction: photos of people should still be reconstructed.
 
-The weights that are kept are an exponential average over the steps: single ones leave the grain of
-their learning rate on the skin.
+The final weights are an exponential moving average over the steps, as single steps leave noise in
+the faces.
 """
 
 import math
@@ -30,51 +31,53 @@ from tqdm import tqdm
 
 from deid_ros.core.deidentification.networks import FACE_SIZE, attribute_decoder
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.offboard.training.common import framing, views
+from deid_ros.offboard.training.common import augmentation, compositing
 from deid_ros.offboard.training.common.data import TrainingData
 from deid_ros.offboard.training.common.recipe import UNLABELLED, Recipe
 from deid_ros.offboard.training.common.runs import encode, load_run, save_module
 from deid_ros.offboard.training.common.trainer import Stateful, epoch_seed, restore, save
 from deid_ros.offboard.training.synthetic import candidates
 from deid_ros.offboard.training.synthetic.attributes import landmarks
+from deid_ros.offboard.training.synthetic.critic import (
+    Critic,
+    adversarial_loss,
+    critic_loss,
+    jittered,
+)
 from deid_ros.offboard.training.synthetic.faceres import INSTALL_FACERES
 from deid_ros.offboard.training.synthetic.generator import (
-    NOBODY,
+    NO_IDENTITY,
     PEOPLE,
     people_with_identity,
 )
-from deid_ros.offboard.training.synthetic.judges import (
-    Critic,
-    Shown,
-    critic_error,
-    jittered,
-    unnatural,
-)
+from deid_ros.offboard.training.synthetic.losses import BatchLabels
 from deid_ros.offboard.training.synthetic.recognition_network import alignments_of
 from deid_ros.offboard.training.synthetic.teachers import Recognizer, Teacher, recognizers
 
-#: Steps that count as an epoch: so many stand between two checkpoints.
+#: Steps in an epoch. A checkpoint follows each epoch.
 STEPS = 50
-# Made-up people in a step whom the recognition networks see, which takes longest; how often each is
-# shown, and how many have the attributes of the same photos.
-_SUBJECTS, _LOOKS, _RIVALS = 16, 2, 4
-# What the judgements weigh beside the mean square error of repeated photos. For those of the critic
-# and of recognition networks, the recipe says it.
-_ATTRIBUTES, _LASTING = 2.0, 0.2
-# The critic has to keep up.
+# In each step, the recognition networks get this many identities, which takes most of the time;
+# each with this many faces. This many identities have the attributes of the same photos.
+_IDENTITIES, _FACES_EACH, _IDENTITIES_PER_PERSON = 16, 2, 4
+# Weights of losses relative to that of reconstruction. Those of the critic and of recognition are
+# in the recipe.
+_ATTRIBUTES, _SOFT_BIOMETRICS = 2.0, 0.2
+# Learning rate of the critic.
 _CRITIC_RATE = 1e-3
+# Of the exponential moving average of the weights.
 _DECAY = 0.995
-# How far the landmarks of a new face may be from those of the photo, which it is aligned by: as
-# shares of what the recognition network sees.
-_MISALIGNED = 0.02
-# Sides, in pixels, at which faces are seen in frames. So the recognition networks see them but for
-# one person in so many, who is seen as the faces come.
-_SMALLEST, _AS_THEY_COME = 24, 4
+# Standard deviation of the jitter of alignments, as a share of the recognition network's input. New
+# faces are aligned by the landmarks of the photo, which differ from their own.
+_ALIGNMENT_JITTER = 0.02
+# Least side in pixels of faces that are composited into frames.
+_SMALLEST = 24
+# Recognition networks get the faces of every fourth person as they are, and all others in frames.
+_ALONE = 4
 # Layers of the encoder behind the attributes.
 _TAIL = len(attribute_decoder(1, 1))
 
 
-class Maker(nn.Module):
+class ConditionalGenerator(nn.Module):
     """From attributes and an identity to a face.
 
     :param tail: from (N, attributes) to (N, D) latents.
@@ -90,114 +93,120 @@ class Maker(nn.Module):
         return self.decoder(self.tail(codes) + identities)
 
 
-class Emphasis:
-    """What new faces are to show of the attributes of photos, as the recipe says.
+class AttributeGains:
+    """The attributes that new faces should show, given those of photos; see `Recipe`.
 
-    What is averaged is drawn to the mean: zero would be something that the decoder hardly knows, so
-    that faces fade, and are alike.
+    What is averaged is drawn to the mean, not to zero: faces of attributes near zero are rare in
+    the training data, so the decoder would make them pale and alike.
 
     :param codes: (N, attributes) of the photos.
     """
 
     def __init__(self, recipe: Recipe, codes: torch.Tensor) -> None:
         kept = _factors(recipe, {name: 1 - share for name, share in recipe.averaged.items()})
-        self._factors = (kept * _factors(recipe, recipe.emphasis)).to(codes)
+        self._factors = (kept * _factors(recipe, recipe.gains)).to(codes)
         self._offsets = torch.where(kept.to(codes) < 1, (1 - self._factors) * codes.mean(dim=0), 0)
-        self._corrections = _factors(recipe, recipe.corrected)
+        self._final = _factors(recipe, recipe.final_gains)
 
-    def of(self, codes: torch.Tensor) -> torch.Tensor:
-        """Return (N, attributes) of what is seen in photos."""
+    def apply(self, codes: torch.Tensor) -> torch.Tensor:
+        """Return the (N, attributes) of new faces for those of photos."""
         return self._offsets + self._factors * codes
 
     def fold(self, tail: nn.Sequential) -> None:
-        """Let what follows the attributes take them as they are seen, and correct them as well."""
+        """Put all gains, including the final ones, into the weights of the layer behind."""
         first = tail[0]
         assert isinstance(first, nn.Linear)
         with torch.no_grad():
-            first.weight.mul_(self._corrections.to(first.weight))
+            first.weight.mul_(self._final.to(first.weight))
             first.bias.add_(first.weight @ self._offsets.to(first.weight))
             first.weight.mul_(self._factors.to(first.weight))
 
 
 def _factors(recipe: Recipe, by_name: dict[str, float]) -> torch.Tensor:
-    """Return (attributes,) factors, 1 where none is named; see `Recipe.columns`."""
+    """Return (attributes,) factors; 1 for those that are not named. See `Recipe.columns`."""
     factors = torch.ones(recipe.attribute_count)
     for name, factor in by_name.items():
         factors[recipe.columns(name)] = factor
     return factors
 
 
-class _Photos:
-    """What is known of the training faces.
+class _TrainingPhotos:
+    """The training photos, and what is computed from them once.
 
-    :ivar shown: (N, 1, 64, 64); `around` likewise, what is left of them in a frame.
-    :ivar codes: (N, attributes); `identities` (N, D), zero where unknown; `alignments` (N, 2, 3).
-    :ivar trained: indices of those to learn from.
+    :ivar faces: (N, 1, 64, 64).
+    :ivar backgrounds: (N, 1, 64, 64), what is left of them in a frame behind a new face.
+    :ivar codes: (N, attributes).
+    :ivar identities: (N, D), zero where unknown.
+    :ivar alignments: (N, 2, 3).
+    :ivar trained: indices of the photos to train on.
     """
 
     def __init__(self, data: TrainingData, attributes: nn.Module, identities: np.ndarray,
                  device: torch.device) -> None:
-        shown = views.view(views.planes(data.faces.pixels, color=False), None, 0)
-        self.shown = shown.to(device)
-        left = framing.surroundings(views.pixels(shown))
-        self.around = (torch.from_numpy(left[:, None]).float() / 127.5 - 1).to(device)
-        self.codes = torch.from_numpy(encode(attributes, shown, device)).to(device)
+        faces = augmentation.view(augmentation.planes(data.faces.pixels, color=False), None, 0)
+        self.faces = faces.to(device)
+        blurred = compositing.backgrounds(augmentation.pixels(faces))
+        self.backgrounds = (torch.from_numpy(blurred[:, None]).float() / 127.5 - 1).to(device)
+        self.codes = torch.from_numpy(encode(attributes, faces, device)).to(device)
         _, numbers = people_with_identity(data.faces.identities, ~data.held_out)
         self.trained = np.flatnonzero(~data.held_out)
         self._of_people = [self.trained[numbers[self.trained] == person]
                            for person in range(len(identities))]
         self.identities = torch.from_numpy(
-            np.where((numbers != NOBODY)[:, None], identities[numbers], 0)).to(device)
-        self.alignments = alignments_of(landmarks(shown)).to(device)
+            np.where((numbers != NO_IDENTITY)[:, None], identities[numbers], 0)).to(device)
+        self.alignments = alignments_of(landmarks(faces)).to(device)
 
     def of_people(self, count: int, each: int, random: np.random.Generator) -> np.ndarray:
-        """Return (count, each) indices of photos, a row for each person."""
+        """Return (count, each) indices of random photos, a row for each person."""
         people = random.choice(len(self._of_people), count, replace=False)
         return np.stack([random.choice(self._of_people[person], each, replace=False)
                          for person in people])
 
     def any(self, count: int, random: np.random.Generator) -> np.ndarray:
-        """Return the indices of so many photos."""
+        """Return the indices of random photos."""
         return random.choice(self.trained, count)
 
 
 class _Trainer:
-    """All that learns, and what it learns from.
+    """The networks that are trained, their optimizers and losses.
 
-    :param people: their identities.
-    :param gallery: (M, D) those to tell apart; None where they are made up anew in each step.
+    :param people: the identities of people, from which new ones are mixed.
+    :param gallery: (M, D) identities to train with; None to mix new ones in each step.
     """
 
-    def __init__(self, recipe: Recipe, maker: Maker, attributes: nn.Module, photos: _Photos,
-                 people: candidates.Identities, gallery: np.ndarray | None,
-                 found: list[Recognizer], device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, generator: ConditionalGenerator, attributes: nn.Module,
+                 photos: _TrainingPhotos, people: candidates.Identities,
+                 gallery: np.ndarray | None, found: list[Recognizer], device: torch.device
+                 ) -> None:
         self._device, self._gallery = device, gallery
-        self._recipe, self._maker, self._attributes = recipe, maker, attributes
+        self._recipe, self._generator, self._attributes = recipe, generator, attributes
         self._photos, self._people = photos, people
-        self.emphasis = Emphasis(recipe, photos.codes[photos.trained])
+        self.gains = AttributeGains(recipe, photos.codes[photos.trained])
         self._weights = _factors(recipe, {'pose': recipe.pose}).to(device)
-        self._lasting = [UNLABELLED + recipe.attributes.index(name) for name in recipe.lasting]
-        has = (photos.codes[:, self._lasting] > 0).cpu().numpy()
-        for name, values in zip(recipe.lasting, has[photos.trained].T, strict=True):
+        self._soft_biometrics = [UNLABELLED + recipe.attributes.index(name)
+                                 for name in recipe.soft_biometrics]
+        has = (photos.codes[:, self._soft_biometrics] > 0).cpu().numpy()
+        for name, values in zip(recipe.soft_biometrics, has[photos.trained].T, strict=True):
             if values.all() or not values.any():
-                raise ValueError(f'{recipe.name}: the network of attributes sees {name} in all '
-                                 'faces or in none; train it longer, or take it out of lasting')
-        self._teachers = [Teacher(recognizer, photos.shown, photos.alignments, has, photos.trained)
+                raise ValueError(f'{recipe.name}: the attribute network finds {name} in all faces '
+                                 'or in none; train it longer, or take it out of '
+                                 'soft_biometrics')
+        self._teachers = [Teacher(recognizer, photos.faces, photos.alignments, has, photos.trained)
                           for recognizer in found]
-        self.averaged = AveragedModel(maker, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
+        self.averaged = AveragedModel(generator, multi_avg_fn=get_ema_multi_avg_fn(_DECAY))
         self._critic = Critic(len(recipe.attributes)).to(device)
-        self._optimizer = torch.optim.Adam(maker.parameters(), recipe.learning_rate)
+        self._optimizer = torch.optim.Adam(generator.parameters(), recipe.learning_rate)
         self._critic_optimizer = torch.optim.Adam(self._critic.parameters(), _CRITIC_RATE,
                                                   betas=(0.0, 0.99))
 
     @property
     def parts(self) -> dict[str, Stateful]:
-        """Return what a later run needs to go on."""
-        return {'maker': self._maker, 'averaged': self.averaged, 'critic': self._critic,
+        """Return the state of a checkpoint."""
+        return {'generator': self._generator, 'averaged': self.averaged, 'critic': self._critic,
                 'optimizer': self._optimizer, 'critic optimizer': self._critic_optimizer}
 
     def step(self, random: np.random.Generator, progress: float) -> dict[str, float]:
-        """Learn once, and return what each judgement was.
+        """Do a step of the optimizers, and return the losses.
 
         :param progress: how much of the training is done, 0…1.
         """
@@ -207,97 +216,104 @@ class _Trainer:
                             enabled=self._recipe.precision == 'bfloat16'):
             losses = self._losses(random)
         weights = {'attributes': _ATTRIBUTES, 'recognition': self._recipe.recognition,
-                   'lasting': _LASTING, 'critic': self._recipe.critic, 'repeating': 1.0}
+                   'soft_biometrics': _SOFT_BIOMETRICS, 'critic': self._recipe.critic,
+                   'reconstruction': 1.0}
         self._optimizer.zero_grad()
         torch.stack([weights[name] * loss for name, loss in losses.items()]).sum().backward()
         self._optimizer.step()
-        self.averaged.update_parameters(self._maker)
+        self.averaged.update_parameters(self._generator)
         return {name: loss.item() for name, loss in losses.items()}
 
     def _losses(self, random: np.random.Generator) -> dict[str, torch.Tensor]:
-        photos, tracked = self._photos, _SUBJECTS * _LOOKS
+        photos, tracked = self._photos, _IDENTITIES * _FACES_EACH
         others = self._recipe.batch_size - tracked
-        chosen = photos.of_people(_SUBJECTS // _RIVALS, _LOOKS, random).repeat(_RIVALS, axis=0)
+        chosen = photos.of_people(_IDENTITIES // _IDENTITIES_PER_PERSON, _FACES_EACH, random
+                                  ).repeat(_IDENTITIES_PER_PERSON, axis=0)
         sources = np.concatenate([chosen.reshape(-1), photos.any(others, random)])
-        subjects = np.concatenate([np.arange(_SUBJECTS).repeat(_LOOKS),
-                                   _SUBJECTS + np.arange(others)])
-        made = torch.from_numpy(self._made_up(_SUBJECTS, others, random)).to(self._device)
-        shown, codes = photos.shown[sources], photos.codes[sources]
-        alignments = photos.alignments[sources[:tracked]]
-        seen_again, alignments = framing.seen_again(shown[:tracked], alignments, _SMALLEST, random)
-        shown = torch.cat([seen_again, shown[tracked:]])
+        numbers = np.concatenate([np.arange(_IDENTITIES).repeat(_FACES_EACH),
+                                  _IDENTITIES + np.arange(others)])
+        identities = torch.from_numpy(self._sampled_identities(_IDENTITIES, others, random)
+                                      ).to(self._device)
+        originals, codes = photos.faces[sources], photos.codes[sources]
+        jittered_boxes, alignments = compositing.with_box_jitter(
+            originals[:tracked], photos.alignments[sources[:tracked]], _SMALLEST, random)
+        originals = torch.cat([jittered_boxes, originals[tracked:]])
         with torch.no_grad():
-            codes = torch.cat([self._attributes(seen_again).float(), codes[tracked:]])
-            codes = self.emphasis.of(codes)
-        faces = self._maker(codes, made[subjects]).float()
-        codes = codes.clamp(-1, 1)  # More than that cannot be seen in a face.
-        framed = framing.in_frame(faces, shown, photos.around[sources])
+            codes = torch.cat([self._attributes(jittered_boxes).float(), codes[tracked:]])
+            codes = self.gains.apply(codes)
+        faces = self._generator(codes, identities[numbers]).float()
+        codes = codes.clamp(-1, 1)  # The attribute network cannot give more.
+        framed = compositing.in_frame(faces, originals, photos.backgrounds[sources])
         found = self._attributes(faces).float(), self._attributes(jittered(faces, random)).float()
         repeated = photos.any(self._recipe.batch_size, random)
-        originals = photos.shown[repeated]
-        repetition = self._maker(photos.codes[repeated], photos.identities[repeated])
-        # Every other face is judged in a frame, as what it is laid over shows, too.
-        originals_framed = framing.in_frame(originals, originals, photos.around[repeated])
+        real = photos.faces[repeated]
+        reconstructed = self._generator(photos.codes[repeated], photos.identities[repeated])
+        # The critic gets every other face in a frame.
+        real_framed = compositing.in_frame(real, real, photos.backgrounds[repeated])
         every_other = (torch.arange(len(faces), device=self._device) % 2 == 0)[:, None, None, None]
-        seen, natural = (torch.where(every_other, inside, alone)
-                         for inside, alone in ((framed, faces), (originals_framed, originals)))
+        fake_input, real_input = (torch.where(every_other, inside, alone) for inside, alone
+                                  in ((framed, faces), (real_framed, real)))
         asked, labels = (each[:, UNLABELLED:] for each in (codes, photos.codes[repeated]))
-        recognition, lasting = self._recognized(
-            framed[:tracked], faces[:tracked], alignments, subjects[:tracked], sources[:tracked],
+        recognition, soft_biometrics = self._recognition_losses(
+            framed[:tracked], faces[:tracked], alignments, numbers[:tracked], sources[:tracked],
             random)
         return {
             'attributes': (self._weights * (found[0] - codes) ** 2).mean() + functional.mse_loss(
                 found[1][:, UNLABELLED:], asked),
-            'recognition': recognition, 'lasting': lasting,
-            'critic': self._criticized(jittered(seen, random), asked, jittered(natural, random),
-                                        labels),
-            'repeating': functional.mse_loss(repetition.float(), originals)}
+            'recognition': recognition, 'soft_biometrics': soft_biometrics,
+            'critic': self._train_critic(jittered(fake_input, random), asked,
+                                         jittered(real_input, random), labels),
+            'reconstruction': functional.mse_loss(reconstructed.float(), real)}
 
-    def _made_up(self, subjects: int, others: int, random: np.random.Generator) -> np.ndarray:
-        """Return (subjects + others, D) identities, of which the first are all different."""
+    def _sampled_identities(self, distinct: int, others: int, random: np.random.Generator
+                            ) -> np.ndarray:
+        """Return (distinct + others, D) identities, of which the first ones all differ."""
         if self._gallery is None:
-            return candidates.mixed(self._people, subjects + others, random).vectors
-        chosen = [random.choice(len(self._gallery), subjects, replace=False),
+            return candidates.mixed(self._people, distinct + others, random).vectors
+        chosen = [random.choice(len(self._gallery), distinct, replace=False),
                   random.choice(len(self._gallery), others)]
         return self._gallery[np.concatenate(chosen)]
 
-    def _recognized(self, framed: torch.Tensor, faces: torch.Tensor, alignments: torch.Tensor,
-                    subjects: np.ndarray, sources: np.ndarray, random: np.random.Generator
-                    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what the teachers say of the tracked faces; see `Teacher.judge`."""
-        people = torch.from_numpy(subjects // _RIVALS).to(self._device)
-        small = framing.at_size(framed, int(random.integers(_SMALLEST, FACE_SIZE, endpoint=True)))
-        shown = torch.where((people % _AS_THEY_COME != 0)[:, None, None, None], small, faces)
-        error = _MISALIGNED * random.normal(size=tuple(alignments.shape)).astype(np.float32)
-        lasting = self.emphasis.of(self._photos.codes[sources]).clamp(-1, 1)[:, self._lasting]
-        signs = lasting > 0
-        who = Shown(torch.from_numpy(subjects).to(self._device),
-                    torch.from_numpy(sources).to(self._device), people,
-                    (signs[:, None] == signs[None]).all(dim=2))
-        judged = [teacher.judge(shown, alignments + torch.from_numpy(error).to(self._device), who,
-                                0.5 + 0.5 * lasting) for teacher in self._teachers]
-        recognition, traits = (torch.stack(losses).sum() for losses in zip(*judged, strict=True))
-        return recognition, traits
+    def _recognition_losses(self, framed: torch.Tensor, faces: torch.Tensor,
+                            alignments: torch.Tensor, identities: np.ndarray, sources: np.ndarray,
+                            random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the sums of the losses of all teachers; see `Teacher.losses`."""
+        people = torch.from_numpy(identities // _IDENTITIES_PER_PERSON).to(self._device)
+        small = compositing.at_size(framed, int(random.integers(_SMALLEST, FACE_SIZE,
+                                                                endpoint=True)))
+        inputs = torch.where((people % _ALONE != 0)[:, None, None, None], small, faces)
+        jitter = _ALIGNMENT_JITTER * random.normal(size=tuple(alignments.shape)).astype(np.float32)
+        asked = self.gains.apply(self._photos.codes[sources]).clamp(-1, 1)[
+            :, self._soft_biometrics]
+        signs = asked > 0
+        labels = BatchLabels(torch.from_numpy(identities).to(self._device),
+                             torch.from_numpy(sources).to(self._device), people,
+                             (signs[:, None] == signs[None]).all(dim=2))
+        losses = [teacher.losses(inputs, alignments + torch.from_numpy(jitter).to(self._device),
+                                 labels, 0.5 + 0.5 * asked) for teacher in self._teachers]
+        recognition, soft_biometrics = (torch.stack(each).sum()
+                                        for each in zip(*losses, strict=True))
+        return recognition, soft_biometrics
 
-    def _criticized(self, faces: torch.Tensor, of_faces: torch.Tensor, photos: torch.Tensor,
-                    of_photos: torch.Tensor) -> torch.Tensor:
-        """Teach the critic, and return how little the faces then seem photos to it."""
-        error = critic_error(self._critic, photos, of_photos, faces.detach(), of_faces)
+    def _train_critic(self, faces: torch.Tensor, of_faces: torch.Tensor, photos: torch.Tensor,
+                      of_photos: torch.Tensor) -> torch.Tensor:
+        """Do a step of the critic's optimizer, and return the adversarial loss of the faces."""
+        loss = critic_loss(self._critic, photos, of_photos, faces.detach(), of_faces)
         self._critic_optimizer.zero_grad()
-        error.backward()
+        loss.backward()
         self._critic_optimizer.step()
-        return unnatural(self._critic(faces, of_faces))
+        return adversarial_loss(self._critic(faces, of_faces))
 
 
 def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
                    until: int | None = None) -> None:
     """Train a chain for synthetic identities; see `stages.train`.
 
-    It starts from a generator, or goes on from another such chain. The run has the encoder and the
-    decoder of the chain, and `people.npz` as that of the generator.
+    It starts from a generator, or from another such chain. The run has the encoder and the decoder
+    of the chain, and `people.npz` as that of the generator.
 
-    :raises ValueError: there are too few people with two photos or faces in a batch, or all have a
-        lasting attribute.
+    :raises ValueError: there are too few people with two photos or too few faces in a batch, or the
+        photos all agree in a soft biometric.
     """
     assert recipe.start is not None
     run = runs / recipe.name
@@ -305,25 +321,27 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
     torch.manual_seed(recipe.seed)
     encoder = load_run(runs, recipe.start, 'encoder', recipe)
     attributes = encoder[:-_TAIL].requires_grad_(False).to(device)
-    maker = Maker(nn.Sequential(*encoder[-_TAIL:].children()),
-                  load_run(runs, recipe.start, 'decoder', recipe))
-    maker.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = ConditionalGenerator(
+        nn.Sequential(*encoder[-_TAIL:].children()),
+        load_run(runs, recipe.start, 'decoder', recipe))
+    generator.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     people = candidates.of_people(runs / recipe.start)
     gallery = candidates.of_start(runs, recipe.start).vectors if recipe.gallery else None
-    if recipe.batch_size <= _SUBJECTS * _LOOKS:
+    if recipe.batch_size <= _IDENTITIES * _FACES_EACH:
         raise ValueError(f'{recipe.name}: batch_size {recipe.batch_size} must be above the '
-                         f'{_SUBJECTS * _LOOKS} faces of a step that the recognition network sees')
-    if len(people.vectors) < _SUBJECTS // _RIVALS:
-        raise ValueError(f'{recipe.name} needs {_SUBJECTS // _RIVALS} people with two photos or '
-                         f'more, not {len(people.vectors)}')
-    if gallery is not None and len(gallery) < _SUBJECTS:
-        raise ValueError(f'{recipe.name} needs a gallery of {_SUBJECTS} or more, not '
+                         f'{_IDENTITIES * _FACES_EACH} faces that recognition networks get')
+    least_people = _IDENTITIES // _IDENTITIES_PER_PERSON
+    if len(people.vectors) < least_people:
+        raise ValueError(f'{recipe.name} needs {least_people} people with two photos or more, not '
+                         f'{len(people.vectors)}')
+    if gallery is not None and len(gallery) < _IDENTITIES:
+        raise ValueError(f'{recipe.name} needs a gallery of {_IDENTITIES} or more, not '
                          f'{len(gallery)}')
     if recipe.faceres and data.faceres is None:
-        raise ValueError(f'{recipe.name} learns from FaceRes, too; give its file by --faceres. '
+        raise ValueError(f'{recipe.name} needs FaceRes, too; give its file by --faceres. '
                          f'To get it: {INSTALL_FACERES}')
-    photos = _Photos(data, attributes, people.vectors, device)
-    trainer = _Trainer(recipe, maker, attributes, photos, people, gallery,
+    photos = _TrainingPhotos(data, attributes, people.vectors, device)
+    trainer = _Trainer(recipe, generator, attributes, photos, people, gallery,
                        recognizers(data.faceres if recipe.faceres else None, device), device)
     start = restore(run, trainer.parts)
     for epoch in range(start, recipe.epochs if until is None else until):
@@ -334,8 +352,8 @@ def train_contrast(recipe: Recipe, data: TrainingData, runs: Path, *, device: to
             name: float(np.mean([losses[name] for losses in steps])) for name in steps[0]})
     if until is None:
         made = trainer.averaged.module
-        assert isinstance(made, Maker)
-        trainer.emphasis.fold(made.tail)
+        assert isinstance(made, ConditionalGenerator)
+        trainer.gains.fold(made.tail)
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': people.vectors})
         save_module(run / 'encoder.npz', nn.Sequential(*attributes.children(),
                                                        *made.tail.children()))

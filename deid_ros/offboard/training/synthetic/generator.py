@@ -4,12 +4,11 @@
 
     latent = A(attributes) + identity,   face = decoder(latent)
 
-A and the decoder are networks; the identity is a vector that is learned for each person of the
-training set, the same in all of their images (after P. Bojanowski et al., "Optimizing the latent
-space of generative networks", ICML 2018). What differs between the images of a person can only come
-from the attributes. What a person's attributes have in common is kept out of the identity, too: it
-is uncorrelated with them over all people. So an identity can be exchanged, and pose, expression,
-light, gender and skin stay.
+A and the decoder are networks. The identity is a vector that is learned for each person of the
+training set, the same for all of their images (after P. Bojanowski et al., "Optimizing the latent
+space of generative networks", ICML 2018). So differences between the images of a person can only
+come from the attributes. Over all people, identities are uncorrelated with attributes. So an
+identity can be exchanged while pose, expression, light, gender and skin stay.
 """
 
 import dataclasses
@@ -23,7 +22,7 @@ from torch import nn
 from deid_ros.core.backends.torch_layers import module_of
 from deid_ros.core.deidentification.networks import attribute_decoder
 from deid_ros.core.deidentification.weights import save_arrays
-from deid_ros.offboard.training.common import views
+from deid_ros.offboard.training.common import augmentation
 from deid_ros.offboard.training.common.data import TrainingData
 from deid_ros.offboard.training.common.recipe import Augmentation, Recipe
 from deid_ros.offboard.training.common.runs import encode, load_run, save_module
@@ -31,18 +30,18 @@ from deid_ros.offboard.training.common.trainer import epoch_seed, fit
 
 #: File with the identities in the run of a generator.
 PEOPLE = 'people'
-#: Stands for a person without an identity: of whom there is one image, or who is held out.
-NOBODY = -1
-# Adam moves every weight by the learning rate at most; identities have farther to go.
+#: The number of people without an identity: those with one image, and those held out.
+NO_IDENTITY = -1
+# Identities are stored divided by this, as Adam moves each value by the learning rate at most.
 _IDENTITY_SCALE = 8.0
 
 
 class Generator(nn.Module):
-    """The networks and the identities.
+    """The networks and the learned identities.
 
     :param tail: A, from (N, attributes) to (N, D) latents.
     :param decoder: from (N, D) to (N, 1, 64, 64).
-    :param people: how many have an identity.
+    :param people: number of people with an identity.
     :param attributes: (people, attributes) mean attributes of each.
     """
 
@@ -64,33 +63,34 @@ class Generator(nn.Module):
         """Return the (people, D) float32 identities."""
         return _IDENTITY_SCALE * self._identities.detach().cpu().numpy()
 
-    def uncouple(self) -> None:
-        """Take out of the identities what can be told linearly from people's attributes."""
+    def decorrelate(self) -> None:
+        """Remove the part of the identities that is linear in people's mean attributes."""
         with torch.no_grad():
             self._identities.sub_(self._design @ (self._inverse @ self._identities))
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return faces.
 
-        :param inputs: (N, attributes + 1): attributes, then the number of the person or `NOBODY`.
+        :param inputs: (N, attributes + 1): attributes, then the number of the person or
+            `NO_IDENTITY`.
         """
         person = inputs[:, -1].long()
-        known = (person != NOBODY)[:, None]
+        known = (person != NO_IDENTITY)[:, None]
         identity = _IDENTITY_SCALE * self._identities[person.clamp(min=0)] * known
         return self.decoder(self.tail(inputs[:, :-1]) + identity)
 
 
 def people_with_identity(identities: np.ndarray, trained: np.ndarray
                          ) -> tuple[np.ndarray, np.ndarray]:
-    """Return who gets an identity: people with two trained images or more.
+    """Return the people who get an identity: those with two trained images or more.
 
-    :param identities: (N,) whose face each is; `trained` (N,) bool.
-    :return: their names, sorted, and (N,) the number of each face's person, or `NOBODY`.
+    :param identities: (N,) the person in each face; `trained` (N,) bool.
+    :return: their names, sorted, and (N,) the number of each face's person, or `NO_IDENTITY`.
     """
     names, counts = np.unique(identities[trained], return_counts=True)
     names = names[counts > 1]
     numbers = {name: number for number, name in enumerate(names)}
-    return names, np.array([numbers.get(name, NOBODY) for name in identities])
+    return names, np.array([numbers.get(name, NO_IDENTITY) for name in identities])
 
 
 def load_people(run: Path) -> np.ndarray:
@@ -101,10 +101,10 @@ def load_people(run: Path) -> np.ndarray:
 
 def train_generator(recipe: Recipe, data: TrainingData, runs: Path, *, device: torch.device,
                     until: int | None = None) -> None:
-    """Train a generator on what a network of attributes says of the faces; see `stages.train`.
+    """Train a generator on attributes as an attribute network estimates them; see `stages.train`.
 
-    The run has the encoder, which is that network and A, the decoder, and `people.npz`: identities
-    of real people, which is not to be shipped.
+    The run has the encoder, which is that network followed by A, the decoder, and `people.npz` with
+    the identities of real people, which must not be shipped.
     """
     assert recipe.base is not None
     torch.manual_seed(recipe.seed)
@@ -113,32 +113,32 @@ def train_generator(recipe: Recipe, data: TrainingData, runs: Path, *, device: t
                           dataclasses.replace(recipe, stage='attributes', start=None))
     decoder = module_of(recipe.networks()['decoder'])
     tail = module_of(attribute_decoder(recipe.attribute_count, recipe.widths[0]))
-    faces = views.planes(data.faces.pixels, color=False)
+    faces = augmentation.planes(data.faces.pixels, color=False)
     cpu = torch.device('cpu')
-    plain = encode(attributes, views.view(faces, None, 0), cpu)
+    plain = encode(attributes, augmentation.view(faces, None, 0), cpu)
     names, numbers = people_with_identity(data.faces.identities, ~data.held_out)
     generator = Generator(tail, decoder, len(names), torch.from_numpy(
         np.stack([plain[numbers == number].mean(axis=0) for number in range(len(names))])))
 
-    def pairs(augmentation: Augmentation | None, seed: int, chosen: np.ndarray
+    def pairs(changes: Augmentation | None, seed: int, chosen: np.ndarray
               ) -> tuple[torch.Tensor, torch.Tensor]:
-        shown = views.view(faces[torch.from_numpy(chosen)], augmentation, seed)
-        seen = encode(attributes, shown, cpu)
+        inputs = augmentation.view(faces[torch.from_numpy(chosen)], changes, seed)
+        codes = encode(attributes, inputs, cpu)
         return torch.from_numpy(np.concatenate(
-            [seen, numbers[chosen, None].astype(np.float32)], axis=1)), shown
+            [codes, numbers[chosen, None].astype(np.float32)], axis=1)), inputs
 
     @functools.lru_cache(maxsize=1)
     def training_pairs(number: int) -> tuple[torch.Tensor, torch.Tensor]:
         return pairs(recipe.augmentation, epoch_seed(recipe.seed, number), ~data.held_out)
 
-    def uncoupled_pairs(epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
-        generator.uncouple()
-        return training_pairs(epoch // recipe.views)
+    def decorrelated_pairs(epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        generator.decorrelate()
+        return training_pairs(epoch // recipe.epochs_per_view)
 
-    fit(generator, recipe, uncoupled_pairs, lambda _: pairs(None, 0, data.held_out), run,
+    fit(generator, recipe, decorrelated_pairs, lambda _: pairs(None, 0, data.held_out), run,
         device=device, until=until)
     if until is None:
-        generator.uncouple()
+        generator.decorrelate()
         save_module(run / 'encoder.npz', nn.Sequential(*attributes, *generator.tail))
         save_module(run / 'decoder.npz', generator.decoder)
         save_arrays(str(run / f'{PEOPLE}.npz'), {'identities': generator.identities})

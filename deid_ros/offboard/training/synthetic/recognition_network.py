@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""dlib's recognition network in torch, so that what makes faces can learn from its gradients.
+"""dlib's recognition network in torch, so that a generator can be trained with its gradients.
 
-The network is `dlib_face_recognition_resnet_model_v1` by D. King (public domain), a residual one of
-29 convolutions; each is followed by a scale and an offset, which are folded into it here.
+The network is `dlib_face_recognition_resnet_model_v1` by D. King (public domain), a residual
+network of 29 convolutions. The affine layer after each is folded into it here.
 """
 
 import re
@@ -31,14 +31,14 @@ _ALIGNED = np.array([[0.8595674595992, 0.2134981538014], [0.6460604764104, 0.228
                      [0.1205750620789, 0.2137274526848], [0.3340850613712, 0.2290642403242],
                      [0.4901123135679, 0.6277975316475]])
 _BORDER = 0.25
-# What stands before the parameters of a layer in dlib's files: the length of its kind's name, and
-# the name. The fully connected one has its numbers of outputs and inputs in between.
+# The bytes before the parameters of a layer in dlib's files: the length of the name of its kind,
+# and the name. For the fully connected layer, the numbers of outputs and inputs come in between.
 _LAYER = re.compile(rb'\x01\x05con_4|\x01\x07affine_|\x01\x04fc_2')
 _SIZED = b'fc_2'
 
 
 class RecognitionNetwork(nn.Module):
-    """Describes faces as `FaceRecognizer.describe` does, but for how it interpolates.
+    """Describes faces as `FaceRecognizer.describe` does; only the interpolation differs.
 
     :param path: of dlib's file.
     :raises ValueError: it holds another network.
@@ -79,7 +79,7 @@ class RecognitionNetwork(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two convolutions, added to what goes in."""
+    """Two convolutions with a shortcut."""
 
     def __init__(self, found: Iterator[np.ndarray], inputs: int, channels: int, halves: bool
                  ) -> None:
@@ -92,7 +92,7 @@ class _Block(nn.Module):
         changed = self._other(functional.relu(self._one(values)))
         if self._halves:
             values = functional.avg_pool2d(values, 2, 2)
-            # dlib adds what differs in shape as if there were zeros beyond.
+            # dlib pads the smaller shape with zeros.
             shape = [max(sizes) for sizes in zip(values.shape, changed.shape, strict=True)]
             values, changed = (_enlarged(part, shape) for part in (values, changed))
         return functional.relu(values + changed)
@@ -107,7 +107,7 @@ def _enlarged(values: torch.Tensor, shape: list[int]) -> torch.Tensor:
 
 def _convolution(found: Iterator[np.ndarray], inputs: int, outputs: int, size: int,
                  stride: int = 1) -> nn.Conv2d:
-    # dlib pads those only that keep the size.
+    # dlib pads only convolutions of stride 1.
     layer = nn.Conv2d(inputs, outputs, size, stride, size // 2 if stride == 1 else 0)
     assert layer.bias is not None
     filters, offsets = np.split(next(found), [layer.weight.numel()])
@@ -120,7 +120,7 @@ def _convolution(found: Iterator[np.ndarray], inputs: int, outputs: int, size: i
 
 
 def _parameters(data: bytes) -> Iterator[np.ndarray]:
-    """Yield the float32 parameters of each layer, flat, from the image's side on."""
+    """Yield the float32 parameters of each layer, flat, in the order from the input."""
     at = 0
     while True:
         layer = _LAYER.search(data, at)
@@ -128,7 +128,7 @@ def _parameters(data: bytes) -> Iterator[np.ndarray]:
             return
         at = layer.end()
         shape = []
-        # Before the shape stands the version of the format, here as if it were a size.
+        # The version of the format comes before the shape, and is read as if it were a size.
         for _ in range((2 if layer.group().endswith(_SIZED) else 0) + 1 + 4):
             value, at = _integer(data, at)
             shape.append(value)
@@ -138,13 +138,13 @@ def _parameters(data: bytes) -> Iterator[np.ndarray]:
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number as dlib packs it, and where it ends: a byte with its length, then it."""
+    """Return an integer as dlib packs it (a byte with its length, then its bytes), and its end."""
     end = at + 1 + (data[at] & 0x0F)
     return int.from_bytes(data[at + 1:end], 'little'), end
 
 
 def aligned(faces: torch.Tensor, alignments: torch.Tensor, size: int) -> torch.Tensor:
-    """Return (N, 1, size, size) luminance in 0…255 of faces as recognition networks take them.
+    """Return (N, 1, size, size) aligned faces, the input of recognition networks, in 0…255.
 
     :param faces: (N, 1, 64, 64) in −1…1; `alignments` of these, see `alignments_of`.
     """
@@ -154,7 +154,7 @@ def aligned(faces: torch.Tensor, alignments: torch.Tensor, size: int) -> torch.T
 
 
 def alignments_of(landmarks: np.ndarray) -> torch.Tensor:
-    """Return (N, 2, 3) float32: for each face, what `affine_grid` needs to align it as dlib does.
+    """Return (N, 2, 3) float32: the `affine_grid` parameters that align each face as dlib does.
 
     :param landmarks: (N, 5, 2), see `FaceRecognizer.landmarks`.
     """

@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Recognition networks that judge new faces while a chain learns to make them.
+"""Recognition networks whose losses a chain is trained with.
 
-What hides from one network need not hide from another, and can even learn to hide from that one
-only. So there can be two, which were trained on other people and see other traits.
+A chain that is trained with one network may learn to deceive that one only. So there can be two,
+which were trained on different people and use different traits.
 """
 
 from pathlib import Path
@@ -17,27 +17,27 @@ from tqdm import tqdm
 
 from deid_ros.core.recognition import FaceRecognizer, model_file
 from deid_ros.offboard.training.synthetic.faceres import FaceRes
-from deid_ros.offboard.training.synthetic.judges import (
+from deid_ros.offboard.training.synthetic.losses import (
+    BatchLabels,
     Margins,
-    Shown,
-    lasting_attributes,
-    told_apart,
-    unrecognized,
+    attribute_classifier,
+    identity_loss,
+    reidentification_loss,
 )
 from deid_ros.offboard.training.synthetic.recognition_network import RecognitionNetwork
 
-# dlib takes faces up to 0.6 for one person. For FaceRes, of 100 pairs of different people one is
-# within 1.19, and what has nothing in common is 1.41 apart.
+# dlib's threshold for one person is 0.6. With FaceRes, 1 % of the pairs of different people are
+# within 1.19, and unrelated descriptors are 1.41 apart.
 _DLIB, _FACERES = Margins(0.35, 0.95), Margins(0.85, 1.4)
-# Photos that are described at once.
+# Photos in a batch.
 _BATCH = 64
 
 
 class Recognizer(NamedTuple):
-    """A recognition network and what its distances mean.
+    """A recognition network and the scale of its distances.
 
     :ivar network: from faces and alignments to descriptors; see `RecognitionNetwork`.
-    :ivar by_direction: whether the direction of a descriptor counts, seen from the mean of all.
+    :ivar by_direction: whether descriptors are compared by their direction from the mean.
     """
 
     network: nn.Module
@@ -46,15 +46,15 @@ class Recognizer(NamedTuple):
 
 
 class Teacher:
-    """A recognition network, and how it sees the photos.
+    """A recognition network, with its descriptors of the photos.
 
     :param photos: (N, 1, 64, 64) in −1…1; `alignments` (N, 2, 3) of these.
-    :param lasting: (N, A) bool: attributes of the photos that stay with a person; `trained` (M,)
-        indices of photos to learn from.
+    :param soft_biometrics: (N, A) bool, of the photos.
+    :param trained: (M,) indices of the photos to train on.
     """
 
     def __init__(self, recognizer: Recognizer, photos: torch.Tensor, alignments: torch.Tensor,
-                 lasting: np.ndarray, trained: np.ndarray) -> None:
+                 soft_biometrics: np.ndarray, trained: np.ndarray) -> None:
         self._recognizer = recognizer
         with torch.no_grad():
             described = torch.cat([
@@ -63,28 +63,28 @@ class Teacher:
                     desc=f'descriptors of {type(recognizer.network).__name__}',
                     unit=f'×{_BATCH}')])
         self._centre = described[trained].mean(dim=0) if recognizer.by_direction else None
-        self._photos = self._placed(described)
-        self._lasting = lasting_attributes(self._photos[trained].cpu().numpy(),
-                                           lasting[trained].T).to(photos.device)
+        self._photos = self._normalized(described)
+        self._soft_biometrics = attribute_classifier(
+            self._photos[trained].cpu().numpy(), soft_biometrics[trained].T).to(photos.device)
 
-    def _placed(self, described: torch.Tensor) -> torch.Tensor:
-        """Return descriptors so that their distances can be compared with the margins."""
+    def _normalized(self, described: torch.Tensor) -> torch.Tensor:
+        """Return descriptors whose distances are on the scale of the margins."""
         return (described if self._centre is None
                 else functional.normalize(described - self._centre))
 
-    def judge(self, faces: torch.Tensor, alignments: torch.Tensor, shown: Shown,
-              asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return how badly new faces do as people, and in showing lasting attributes.
+    def losses(self, faces: torch.Tensor, alignments: torch.Tensor, labels: BatchLabels,
+               asked: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the losses of recognition and of soft biometrics.
 
         :param faces: (N, 1, 64, 64); `alignments` (N, 2, 3) of these.
-        :param asked: (N, A) in 0…1, the attributes they should have.
+        :param asked: (N, A) in 0…1, the soft biometrics they should have.
         """
         margins = self._recognizer.margins
-        described = self._placed(self._recognizer.network(faces, alignments).float())
-        people = (told_apart(described, shown, margins)
-                  + unrecognized(described, self._photos[shown.photos], shown, margins))
-        return people / margins.other ** 2, functional.binary_cross_entropy_with_logits(
-            self._lasting(described).float(), asked)
+        described = self._normalized(self._recognizer.network(faces, alignments).float())
+        recognition = (identity_loss(described, labels, margins) + reidentification_loss(
+            described, self._photos[labels.photos], labels, margins))
+        return recognition / margins.other ** 2, functional.binary_cross_entropy_with_logits(
+            self._soft_biometrics(described).float(), asked)
 
 
 def recognizers(faceres: Path | None, device: torch.device) -> list[Recognizer]:

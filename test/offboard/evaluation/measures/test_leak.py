@@ -14,19 +14,19 @@ TRAINING = on_a_line(0.0, 1.0, 4.0, 9.0)
 
 
 @pytest.fixture
-def crowd():
+def training_people():
     return TrainingPeople(TRAINING, PEOPLE)
 
 
-def test_distance_to_a_person_is_that_to_the_nearest_face(crowd):
-    assert crowd.people.tolist() == ['ann', 'bob', 'eve']
-    assert crowd.codes.tolist() == [1, 0, 1, 2]
-    assert crowd.distances(on_a_line(3.0, 1.0)) == pytest.approx(
+def test_distance_to_a_person_is_that_to_the_nearest_face(training_people):
+    assert training_people.people.tolist() == ['ann', 'bob', 'eve']
+    assert training_people.codes.tolist() == [1, 0, 1, 2]
+    assert training_people.distances(on_a_line(3.0, 1.0)) == pytest.approx(
         np.array([[2.0, 1.0, 6.0], [0.0, 1.0, 8.0]]), abs=1e-3)
 
 
-def test_contributors(crowd):
-    to_people = crowd.distances(on_a_line(0.5, 0.9, 3.0, 8.7))
+def test_contributors(training_people):
+    to_people = training_people.distances(on_a_line(0.5, 0.9, 3.0, 8.7))
     ann, bob, eve = range(3)
     # Near: bob at 0.5, ann at 0.1, not bob at 1, eve at 0.3.
     # Nearest: ann and bob both at 0.5 (the first is taken), ann, bob, eve.
@@ -40,15 +40,15 @@ def test_contributors(crowd):
     assert found['LEAK rank-1 by chance'].value == pytest.approx(100 * np.mean([1, 2, 1, 1]) / 3)
 
 
-def test_nobody_contributed_to_a_face(crowd):
-    found = leak.contributor_leak(crowd.distances(on_a_line(0.0)), [np.array([], int)])
+def test_a_face_without_contributors(training_people):
+    found = leak.contributor_leak(training_people.distances(on_a_line(0.0)), [np.array([], int)])
     assert {figure.value for figure in found.values()} == {0}
 
 
-def test_crowd_quantile_is_that_of_unseen_people(crowd):
+def test_crowd_quantile_is_that_of_unseen_people(training_people):
     unseen = np.linspace(10, 20, 101)
-    to_unseen = crowd.distances(on_a_line(*unseen))
-    found = leak.crowd_leak(crowd.distances(on_a_line(9.0, 10.4, 10.6, 30.0)), to_unseen)
+    to_unseen = training_people.distances(on_a_line(*unseen))
+    found = leak.crowd_leak(training_people.distances(on_a_line(9.0, 10.4, 10.6, 30.0)), to_unseen)
     # The nearest is eve at 9, so unseen people are 1 … 11 away: the 5 % quantile is 1.5.
     assert found['LEAK crowd'].value == pytest.approx(50)
     quantiles = [found[f'LEAK crowd: unseen people, {level} % quantile'].value

@@ -85,7 +85,7 @@ def test_every_attack_counts():
     original, swapped = on_a_line(0, 0, 1, 1), on_a_line(1, 1, 0, 0)
     # Who has the originals finds all of the first and none of the others.
     found = reidentification.reidentification(
-        reidentification.plain(original, [original, swapped, swapped]), people)
+        reidentification.naive(original, [original, swapped, swapped]), people)
     assert found['re-id rank-1'].value == pytest.approx(100 / 3)
     assert found['re-id rank-1'].count == 2, 'probes, not attempts'
 

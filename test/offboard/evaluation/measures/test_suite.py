@@ -43,16 +43,16 @@ def test_identity_is_no_anonymizer(faces, tmp_path):
 
 def test_what_is_known_adds_measures(faces):
     described = face_networks.descriptors(faces.pixels)
-    originals = suite.Originals(faces, crowd=TrainingPeople(described, faces.identities),
+    originals = suite.Originals(faces, training_people=TrainingPeople(described, faces.identities),
                                   detector=FakeDetector(Box(10, 10, 50, 50)))
     figures = suite.measure(originals, faces.pixels, [np.array([0]), np.array([0])] * 2)
     assert set(figures) <= set(MEASURES)
     assert figures['re-id rank-1'].value == figures['parrot rank-1'].value == 100
     assert figures['ANON'].value == 1, 'one face for each person'
     assert figures['detection'].value == 100
-    # Everybody was made of a, and is in the crowd: only a is who a was made of.
+    # Everybody was made of a, and is in the training set: only a is who a was made of.
     assert figures['LEAK near'].value == figures['LEAK rank-1'].value == 50
-    assert figures['LEAK crowd'].value == 0, 'nobody is nearer than the faces themselves'
+    assert figures['LEAK crowd'].value == 0, 'no face is nearer than the originals themselves'
     without = suite.measure(originals, faces.pixels)
     assert 'LEAK crowd' in without
     assert 'LEAK near' not in without

@@ -11,7 +11,7 @@ from shared_data import shared_data
 pytest.importorskip('sklearn')
 
 from deid_ros.offboard.evaluation.measures.catalogue import MEASURES  # noqa: E402
-from deid_ros.offboard.evaluation.paper.methods import Ablation, Shipped  # noqa: E402
+from deid_ros.offboard.evaluation.paper.methods import Ablation, ShippedMode  # noqa: E402
 from deid_ros.offboard.evaluation.paper.tables import (  # noqa: E402
     DETECTORS,
     METHODS,
@@ -22,8 +22,8 @@ from deid_ros.offboard.evaluation.paper.tables import (  # noqa: E402
 
 _REPOSITORY = Path(__file__).resolve().parents[4]
 _RECIPES = _REPOSITORY / 'config' / 'training'
-_ABLATIONS = [row.subject for table in PAPER_TABLES for row in table.rows
-              if isinstance(row.subject, Ablation)]
+_ABLATIONS = [row.method for table in PAPER_TABLES for row in table.rows
+              if isinstance(row.method, Ablation)]
 
 
 def test_every_table_of_the_paper_is_there():
@@ -70,8 +70,8 @@ def test_ablations_are_recipes(ablation):
 
 
 def test_ablations_are_what_their_rows_say():
-    recipes = {(table.name, row.label): row.subject.resolved(_RECIPES) for table in PAPER_TABLES
-               for row in table.rows if isinstance(row.subject, Ablation)}
+    recipes = {(table.name, row.label): row.method.resolved(_RECIPES) for table in PAPER_TABLES
+               for row in table.rows if isinstance(row.method, Ablation)}
     assert recipes['1', '1024-768'].widths == (1024, 768)
     assert recipes['2', '400 (ours: 16)'].epochs == 16
     assert recipes['3', 'k=10 Ethn+Mood'].shift.n == 10
@@ -87,9 +87,9 @@ def test_every_shipped_mode_is_measured():
     from deid_ros.core.deidentification.weights import ModelStore
 
     modes = ModelStore(str(_REPOSITORY / 'models')).modes
-    measured = {(row.subject.mode, row.subject.way) for row in METHODS.rows
-                if isinstance(row.subject, Shipped)}
-    assert measured == {(name, way) for name, mode in modes.items() for way in mode['apply']}
+    measured = {(row.method.mode, row.method.apply) for row in METHODS.rows
+                if isinstance(row.method, ShippedMode)}
+    assert measured == {(name, apply) for name, mode in modes.items() for apply in mode['apply']}
 
 
 def test_detectors_are_told_apart():

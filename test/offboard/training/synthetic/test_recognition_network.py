@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('dlib')
 
-from deid_ros.core.deidentification.nobody import faces_of_nobody  # noqa: E402
+from deid_ros.core.deidentification.calibration_faces import calibration_faces  # noqa: E402
 from deid_ros.core.recognition import FaceRecognizer, model_file  # noqa: E402
 from deid_ros.offboard.training.synthetic.recognition_network import (  # noqa: E402
     RecognitionNetwork,
@@ -25,8 +25,8 @@ def network():
 
 @pytest.fixture(scope='module')
 def faces():
-    """Return (12, 64, 64) uint8 faces that are nobody's."""
-    return faces_of_nobody(color=False)[:12]
+    """Return (12, 64, 64) uint8 synthetic faces."""
+    return calibration_faces(color=False)[:12]
 
 
 def _inputs(faces):

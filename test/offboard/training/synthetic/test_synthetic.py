@@ -16,7 +16,7 @@ from deid_ros.core.deidentification.weights import save_arrays  # noqa: E402
 from deid_ros.offboard.common.datasets import Faces  # noqa: E402
 from deid_ros.offboard.common.store import Store  # noqa: E402
 from deid_ros.offboard.common.training_people import TrainingPeople  # noqa: E402
-from deid_ros.offboard.training.common import views  # noqa: E402
+from deid_ros.offboard.training.common import augmentation  # noqa: E402
 from deid_ros.offboard.training.common.data import TrainingData  # noqa: E402
 from deid_ros.offboard.training.common.recipe import load_recipe  # noqa: E402
 from deid_ros.offboard.training.common.runs import encode, load_run, save_module  # noqa: E402
@@ -28,7 +28,7 @@ from deid_ros.offboard.training.synthetic.attributes import (  # noqa: E402
     wanted_columns,
 )
 from deid_ros.offboard.training.synthetic.generator import (  # noqa: E402
-    NOBODY,
+    NO_IDENTITY,
     Generator,
     people_with_identity,
 )
@@ -37,10 +37,10 @@ _CPU = torch.device('cpu')
 _ATTRIBUTES = ('stage: attributes\nattributes: [smile, ethnicity=elf]\nepochs: 8\nbatch_size: 32\n'
                'precision: float32\n')
 _GENERATOR = ('stage: generator\nbase: attributes\nwidths: [8, 12, 4, 4]\n'
-              'attributes: [smile, ethnicity=elf]\nepochs: 3\nviews: 2\nbatch_size: 32\n'
+              'attributes: [smile, ethnicity=elf]\nepochs: 3\nepochs_per_view: 2\nbatch_size: 32\n'
               'augmentation: {flip: true, shift: 0.05}\n')
 _CONTRAST = ('stage: contrast\nstart: generator\nwidths: [8, 12, 4, 4]\n'
-             'attributes: [smile, ethnicity=elf]\nlasting: [smile]\nepochs: 2\n'
+             'attributes: [smile, ethnicity=elf]\nsoft_biometrics: [smile]\nepochs: 2\n'
              'batch_size: 40\nprecision: float32\n')
 
 
@@ -82,14 +82,14 @@ def test_a_resumed_training_gives_the_same_weights(tmp_path, data, recipes):
         one, other = (tmp_path / runs / f'{file}.npz' for runs in ('at once', 'in steps'))
         assert one.read_bytes() == other.read_bytes()
     curve = (tmp_path / 'in steps' / 'contrast' / 'curve.csv').read_text().splitlines()
-    assert curve[0] == 'epoch,attributes,recognition,lasting,critic,repeating'
+    assert curve[0] == 'epoch,attributes,recognition,soft_biometrics,critic,reconstruction'
     assert len(curve) == 3
 
 
 def test_the_encoder_gives_what_was_trained(tmp_path, data, recipes):
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
-    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    faces = augmentation.view(augmentation.planes(data.faces.pixels, False), None, 0)
     attributes, generator, last = recipes
     codes = encode(load_run(tmp_path, 'attributes', 'attributes', attributes), faces, _CPU)
     assert codes.shape == (80, attributes.attribute_count)
@@ -126,26 +126,26 @@ def _with_gallery(tmp_path, data, recipes, count: int = 20):
     save_arrays(str(tmp_path / 'contrast' / 'table.npz'), {
         'identities': made.vectors, 'contributors': made.people.astype(np.float32)})
     text = _CONTRAST.replace('start: generator', 'start: contrast')
-    return _recipe(tmp_path, 'told_apart', text + 'gallery: true\n'), made
+    return _recipe(tmp_path, 'distinct', text + 'gallery: true\n'), made
 
 
-def test_contrast_learns_to_tell_a_gallery_apart(tmp_path, data, recipes, monkeypatch):
+def test_contrast_trains_with_the_identities_of_a_gallery(tmp_path, data, recipes, monkeypatch):
     recipe, made = _with_gallery(tmp_path, data, recipes)
     seen = []
-    forward = contrast.Maker.forward
-    monkeypatch.setattr(contrast.Maker, 'forward', lambda self, codes, identities: (
+    forward = contrast.ConditionalGenerator.forward
+    monkeypatch.setattr(contrast.ConditionalGenerator, 'forward', lambda self, codes, identities: (
         seen.append(identities.numpy()), forward(self, codes, identities))[1])
     train(recipe, data, tmp_path, device=_CPU)
     of_gallery = {row.tobytes() for row in made.vectors.astype(np.float16).astype(np.float32)}
     shown, repeated = seen[0], seen[1]
     assert {row.tobytes() for row in shown} <= of_gallery
-    assert len(np.unique(shown[:32], axis=0)) == 16  # Those whom recognition networks see.
+    assert len(np.unique(shown[:32], axis=0)) == 16  # Those that recognition networks get.
     assert not {row.tobytes() for row in repeated} & of_gallery
 
 
 def test_contrast_needs_the_gallery_that_it_is_for(tmp_path, data, recipes):
     recipe, _ = _with_gallery(tmp_path, data, recipes, count=15)
-    with pytest.raises(ValueError, match='told_apart needs a gallery of 16 or more, not 15'):
+    with pytest.raises(ValueError, match='distinct needs a gallery of 16 or more, not 15'):
         train(recipe, data, tmp_path, device=_CPU)
     (tmp_path / 'contrast' / 'table.npz').unlink()
     with pytest.raises(FileNotFoundError, match='run build_gallery with the recipe contrast'):
@@ -155,11 +155,12 @@ def test_contrast_needs_the_gallery_that_it_is_for(tmp_path, data, recipes):
 def test_the_candidates_of_a_recipe(tmp_path, data, recipes, monkeypatch):
     monkeypatch.setattr(gallery, 'CANDIDATES', 6)
     taught, made = _with_gallery(tmp_path, data, recipes)
-    for one, other in zip(gallery.made_for(taught, tmp_path, None), made, strict=True):
+    for one, other in zip(gallery.candidates_for(taught, tmp_path, None), made, strict=True):
         assert one == pytest.approx(other, rel=1e-2)  # Tables hold half precision.
-    recipe = dataclasses.replace(taught, remixed=True)
+    recipe = dataclasses.replace(taught, mixed_gallery=True)
     table = tmp_path / 'contrast' / 'table.npz'
-    of_gallery, of_table = (gallery.made_for(recipe, tmp_path, each) for each in (None, table))
+    of_gallery, of_table = (gallery.candidates_for(recipe, tmp_path, each)
+                            for each in (None, table))
     for one, other in zip(of_gallery, of_table, strict=True):
         assert np.array_equal(one, other)
     whose = {tuple(people) for people in made.people}
@@ -167,14 +168,14 @@ def test_the_candidates_of_a_recipe(tmp_path, data, recipes, monkeypatch):
         assert len({tuple(three) for three in people.reshape(3, 3)} & whose) == 3
         # As far from the mean as those of which it is made.
         assert np.linalg.norm(vector) == pytest.approx(np.linalg.norm(made.vectors[0]), rel=1e-2)
-    assert gallery.made_for(recipes[-1], tmp_path, None).people.shape == (6, 3)
+    assert gallery.candidates_for(recipes[-1], tmp_path, None).people.shape == (6, 3)
 
 
 def test_what_is_emphasized_reaches_the_latent_more(tmp_path, data, recipes):
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
     text = _CONTRAST.replace('start: generator', 'start: contrast')
-    text = text.replace('epochs: 2', 'epochs: 0') + 'emphasis: {smile: 3, ethnicity=elf: 0.5}\n'
+    text = text.replace('epochs: 2', 'epochs: 0') + 'gains: {smile: 3, ethnicity=elf: 0.5}\n'
     emphasized = _recipe(tmp_path, 'emphasized', text)
     train(emphasized, data, tmp_path, device=_CPU)
     plain, other = (load_run(tmp_path, recipe.name, 'encoder', recipe)[-3:]
@@ -187,15 +188,15 @@ def test_what_is_emphasized_reaches_the_latent_more(tmp_path, data, recipes):
         assert not torch.allclose(other(codes), plain(codes), atol=1e-2)
 
 
-def test_what_is_averaged_is_drawn_to_its_mean_and_then_corrected(tmp_path, data, recipes):
+def test_what_is_averaged_is_drawn_to_its_mean_and_final_gains_apply(tmp_path, data, recipes):
     for recipe in recipes:
         train(recipe, data, tmp_path, device=_CPU)
     text = _CONTRAST.replace('start: generator', 'start: contrast')
     text = text.replace('epochs: 2', 'epochs: 0')
     averaged = _recipe(tmp_path, 'averaged', text + 'averaged: {smile: 1, light: 0.4}\n'
-                       'corrected: {light: 2, ethnicity=elf: 3}\n')
+                       'final_gains: {light: 2, ethnicity=elf: 3}\n')
     train(averaged, data, tmp_path, device=_CPU)
-    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    faces = augmentation.view(augmentation.planes(data.faces.pixels, False), None, 0)
     codes = torch.from_numpy(encode(load_run(tmp_path, 'contrast', 'encoder', recipes[-1])[:-3],
                                     faces, _CPU))
     mean = codes[torch.from_numpy(~data.held_out)].mean(dim=0)
@@ -228,7 +229,7 @@ def test_what_is_emphasized_is_what_is_asked_for(tmp_path, data, recipes):
         train(recipe, data, tmp_path, device=_CPU)
     losses = []
     for name, factor in (('plain', 1), ('emphasized', 30)):
-        text = _CONTRAST + f'emphasis: {{smile: {factor}}}\n'
+        text = _CONTRAST + f'gains: {{smile: {factor}}}\n'
         train(_recipe(tmp_path, name, text), data, tmp_path, device=_CPU)
         first = (tmp_path / name / 'curve.csv').read_text().splitlines()[:2]
         losses.append(dict(zip(*(line.split(',') for line in first), strict=True)))
@@ -240,7 +241,7 @@ def test_contrast_needs_attributes_that_tell_people_apart(tmp_path, data, recipe
     nobody = TrainingData(data.faces, {**data.labels, 'smile': np.array(['0'] * 80)})
     for recipe in recipes[:-1]:
         train(recipe, nobody, tmp_path, device=_CPU)
-    with pytest.raises(ValueError, match='contrast: .* sees smile in all faces or in none'):
+    with pytest.raises(ValueError, match='contrast: .* finds smile in all faces or in none'):
         train(recipes[-1], nobody, tmp_path, device=_CPU)
 
 
@@ -248,7 +249,7 @@ def test_contrast_with_a_second_teacher_needs_its_file(tmp_path, data, recipes):
     for recipe in recipes[:-1]:
         train(recipe, data, tmp_path, device=_CPU)
     taught = _recipe(tmp_path, 'taught', _CONTRAST + 'faceres: true\n')
-    with pytest.raises(ValueError, match='taught learns from FaceRes, too; .* --faceres'):
+    with pytest.raises(ValueError, match='taught needs FaceRes, too; .* --faceres'):
         train(taught, data, tmp_path, device=_CPU)
 
 
@@ -262,7 +263,7 @@ def test_two_teachers_judge_more_than_one(tmp_path, data, recipes, faceres_files
         first = (tmp_path / recipe.name / 'curve.csv').read_text().splitlines()[:2]
         losses[recipe.name] = dict(zip(*(line.split(',') for line in first), strict=True))
     assert float(losses['taught']['recognition']) > float(losses['contrast']['recognition'])
-    assert float(losses['taught']['lasting']) > float(losses['contrast']['lasting'])
+    assert float(losses['taught']['soft_biometrics']) > float(losses['contrast']['soft_biometrics'])
 
 
 def test_contrast_needs_large_batches(tmp_path, data, recipes):
@@ -284,14 +285,14 @@ def test_contrast_needs_people(tmp_path, data, recipes):
 
 
 @pytest.mark.parametrize(('text', 'said'), [
-    (_CONTRAST + 'emphasis: {grin: 2}\n', 'key emphasis names grin, which is not among .*smile'),
+    (_CONTRAST + 'gains: {grin: 2}\n', 'key gains names grin, which is not among .*smile'),
     (_CONTRAST + 'averaged: {grin: 1}\n', 'key averaged names grin, .*light, pose, smile'),
     (_CONTRAST + 'averaged: {smile: 1.5}\n', 'averaged holds shares within 0 and 1, not .*1.5'),
-    (_CONTRAST + 'corrected: {grin: 1}\n', 'key corrected names grin, .*light, pose, smile'),
-    (_CONTRAST + 'remixed: true\n', 'remixed is for recipes with gallery'),
-    (_GENERATOR + 'emphasis: {smile: 2}\n', 'emphasis is for contrast'),
+    (_CONTRAST + 'final_gains: {grin: 1}\n', 'key final_gains names grin, .*light, pose, smile'),
+    (_CONTRAST + 'mixed_gallery: true\n', 'mixed_gallery is for recipes with gallery'),
+    (_GENERATOR + 'gains: {smile: 2}\n', 'gains is for contrast'),
     (_GENERATOR + 'averaged: {light: 1}\n', 'averaged is for contrast'),
-    (_GENERATOR + 'corrected: {light: 1}\n', 'corrected is for contrast'),
+    (_GENERATOR + 'final_gains: {light: 1}\n', 'final_gains is for contrast'),
     (_GENERATOR + 'pose: 2\n', 'pose is for contrast'),
     (_GENERATOR + 'critic: 0.2\n', 'critic is for contrast'),
     (_GENERATOR + 'recognition: 0.2\n', 'recognition is for contrast'),
@@ -303,9 +304,9 @@ def test_some_keys_are_for_contrast(tmp_path, text, said):
 
 
 @pytest.mark.parametrize(('line', 'said'), [
-    ('start: generator\n', 'contrast needs the keys start and lasting'),
-    ('lasting: [smile]\n', 'contrast needs the keys start and lasting'),
-    ('smile, ethnicity=elf', 'lasting names smile, which is not among')])
+    ('start: generator\n', 'contrast needs the keys start and soft_biometrics'),
+    ('soft_biometrics: [smile]\n', 'contrast needs the keys start and soft_biometrics'),
+    ('smile, ethnicity=elf', 'soft_biometrics names smile, which is not among')])
 def test_contrast_needs_a_generator_and_what_lasts(tmp_path, line, said):
     with pytest.raises(ValueError, match=said):
         _recipe(tmp_path, 'contrast', _CONTRAST.replace(line, '', 1))
@@ -328,7 +329,7 @@ def test_auxiliary_attributes_are_left_out_of_what_is_trained(tmp_path, data):
     recipe = _recipe(tmp_path, 'attributes', text)
     train(recipe, data, tmp_path, device=_CPU)
     network = load_run(tmp_path, 'attributes', 'attributes', recipe)
-    faces = views.view(views.planes(data.faces.pixels, False), None, 0)
+    faces = augmentation.view(augmentation.planes(data.faces.pixels, False), None, 0)
     assert encode(network, faces, _CPU).shape == (80, 16)
 
 
@@ -353,7 +354,7 @@ def test_identities_tell_nothing_of_attributes():
     generator = _generator(50, attributes)
     with torch.no_grad():
         generator._identities.copy_(attributes @ torch.rand(3, 5) + 0.1 * torch.randn(50, 5) + 2)
-    generator.uncouple()
+    generator.decorrelate()
     identities = generator.identities
     assert np.abs(identities.mean(axis=0)).max() < 1e-4
     centred = attributes.numpy() - attributes.numpy().mean(axis=0)
@@ -361,14 +362,14 @@ def test_identities_tell_nothing_of_attributes():
     assert np.linalg.norm(identities) > 1  # what is left is who it is
 
 
-def test_nobody_has_no_identity():
+def test_people_without_an_identity_get_none():
     generator = _generator(2, torch.rand(2, 3))
     with torch.no_grad():
         generator._identities.fill_(1)
         codes = torch.rand(1, 3)
         plain = generator.decoder(generator.tail(codes))
         shown = [generator(torch.cat([codes, torch.tensor([[float(person)]])], 1))
-                 for person in (NOBODY, 0)]
+                 for person in (NO_IDENTITY, 0)]
     assert torch.equal(shown[0], plain)
     assert not torch.allclose(shown[1], plain)
 
@@ -378,24 +379,24 @@ def test_people_with_one_trained_image_have_no_identity():
     trained = np.array([True, True, True, True, False, True, True])
     names, numbers = people_with_identity(identities, trained)
     assert list(names) == ['b', 'd']
-    assert list(numbers) == [NOBODY, 0, 0, NOBODY, NOBODY, 1, 1]
+    assert list(numbers) == [NO_IDENTITY, 0, 0, NO_IDENTITY, NO_IDENTITY, 1, 1]
 
 
 def test_trios_are_of_three_different_people():
-    trios = candidates.trios(40, 500, np.random.default_rng(3))
+    trios = candidates.draw_contributors(40, 500, np.random.default_rng(3))
     assert trios.shape == (500, 3)
     assert (np.sort(trios, axis=1)[:, 1:] > np.sort(trios, axis=1)[:, :-1]).all()
     with pytest.raises(ValueError, match='made of 3 people'):
-        candidates.trios(2, 500, np.random.default_rng(3))
+        candidates.draw_contributors(2, 500, np.random.default_rng(3))
 
 
 def test_a_gallery_can_be_made_of_another(tmp_path):
     identities = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
     people = np.arange(15).reshape(5, 3)
     table = tmp_path / 'table.npz'
-    save_arrays(str(table), {'identities': candidates.FAR * identities,
+    save_arrays(str(table), {'identities': candidates.DISTANCE * identities,
                              'contributors': people.astype(np.float32)})
-    found = candidates.near(candidates.of_table(table))
+    found = candidates.rescaled(candidates.of_table(table))
     assert found.vectors == pytest.approx(identities, abs=1e-2)
     assert np.array_equal(found.people, people)
 
@@ -419,12 +420,12 @@ def test_mixed_identities_say_of_whom_they_are():
 def test_candidates_are_equally_far_and_made_of_their_three():
     identities = 3 * np.eye(6, 8, dtype=np.float32)
     trios = np.array([[0, 2, 5], [1, 2, 3]])
-    made = candidates.made_of(identities, trios, np.random.default_rng(0))
+    made = candidates.signed_sums(identities, trios, np.random.default_rng(0))
     assert made.dtype == np.float32
-    assert np.linalg.norm(made, axis=1) == pytest.approx(3 * candidates.FAR)
+    assert np.linalg.norm(made, axis=1) == pytest.approx(3 * candidates.DISTANCE)
     for candidate, trio in zip(made, trios):
         assert list(np.flatnonzero(candidate)) == sorted(trio)
-        assert np.abs(candidate[trio]) == pytest.approx(3 * candidates.FAR / np.sqrt(3))
+        assert np.abs(candidate[trio]) == pytest.approx(3 * candidates.DISTANCE / np.sqrt(3))
 
 
 def test_numbers_of_people_survive_half_precision():
@@ -472,11 +473,11 @@ def test_the_table_says_whose_identities_are_in_it(make_gallery):
 
 
 def test_a_gallery_needs_the_training_data_of_its_people(make_gallery):
-    with pytest.raises(ValueError, match='up to number 2000, of whom the training data has'):
+    with pytest.raises(ValueError, match='up to number 2000, but the training data has'):
         make_gallery(np.ones((3, 8), np.float32), np.array([[0], [1], [2000]]))
 
 
-def test_confusions_are_the_share_of_looks():
+def test_confusions_are_the_share_of_attribute_sets():
     described = np.zeros((3, 2, 128))
     described[:, 0, 0] = [0, 0.5, 5]
     described[:, 1, 0] = [0, 0.7, 0.2]

@@ -1,9 +1,10 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Make `models/nobody.png`: faces for tests and calibration that are nobody's.
+"""Make `models/calibration_faces.png`: synthetic faces for tests and calibration of engines.
 
-`python -m deid_ros.offboard.maintenance.faces_of_nobody models/nobody.png`; then put its SHA-256
-into `deid_ros/core/deidentification/nobody.py`.
+    python -m deid_ros.offboard.maintenance.make_calibration_faces models/calibration_faces.png
+
+Then put the SHA-256 that it prints into `deid_ros/core/deidentification/calibration_faces.py`.
 """
 
 import sys
@@ -14,9 +15,9 @@ import torch
 from torch import nn
 
 from deid_ros.core.backends.torch_layers import load_arrays, module_of
+from deid_ros.core.deidentification.calibration_faces import SIDE
 from deid_ros.core.deidentification.chain import load_chain
 from deid_ros.core.deidentification.networks import GRID
-from deid_ros.core.deidentification.nobody import SIDE
 from deid_ros.core.deidentification.weights import ModelStore
 from deid_ros.core.resources import models_directory, sha256_of
 
@@ -24,7 +25,7 @@ from deid_ros.core.resources import models_directory, sha256_of
 def make_sheet(store: ModelStore, seed: int = 7) -> np.ndarray:
     """Return SIDE × SIDE faces as one picture, (SIDE · 64, SIDE · 64, 3) uint8 BGR.
 
-    Each of the four cells of a latent is another entry of the table of the mode `cell`.
+    Each of the four cells of a latent is a random entry of the table of the mode `cell`.
     """
     chain = load_chain(store, 'cell', 'runtime')
     assert chain.shift is not None

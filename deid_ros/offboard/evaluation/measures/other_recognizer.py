@@ -1,9 +1,9 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Another recognizer's opinion on who new faces are: any recognition network, as an ONNX file.
+"""DEID, DIV and re-identification by another recognizer: any recognition network in an ONNX file.
 
-dlib's network, which the other measures are by, has taught the chain of the mode synthetic, and is
-not the strongest there is. What it no longer recognizes, another one may.
+The other measures use dlib's network. The chain of the mode synthetic was trained with it, and it
+is not the strongest one. Another network may recognize what it does not.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ from deid_ros.offboard.common.similarity import aligned
 from deid_ros.offboard.evaluation.measures import deidentification
 from deid_ros.offboard.evaluation.measures.anonymity import distances
 from deid_ros.offboard.evaluation.measures.figures import Figure, pair_share, share
-from deid_ros.offboard.evaluation.measures.reidentification import plain, reidentification
+from deid_ros.offboard.evaluation.measures.reidentification import naive, reidentification
 
-#: What a network's pixels may range over.
+#: Scale and offset of uint8 pixels for each range that a network may take.
 RANGES = {'-1..1': (1 / 127.5, -1.0), '0..1': (1 / 255, 0.0), '0..255': (1.0, 0.0)}
-#: Of the measures that are taken here.
+#: Of the names of these measures.
 PREFIX = 'other'
-#: Pairs of different people that pass for one: sets the distance of one person.
+#: Share of pairs of different people that are accepted as one; sets the threshold.
 FALSE_ACCEPT_RATE = 1e-2
 
 # Where the middles of the eyes and the base of the nose lie, as shares of the sides, in the faces
@@ -93,18 +93,19 @@ class OtherRecognizer:
         return warped.astype(np.float32) * self._scale + self._offset
 
 
-def second_opinion(originals: np.ndarray, described: Sequence[np.ndarray], people: np.ndarray
-                   ) -> dict[str, Figure]:
-    """Return DEID, DIV and re-identification as another recognizer sees them.
+def figures_by_other_recognizer(originals: np.ndarray, described: Sequence[np.ndarray],
+                                people: np.ndarray) -> dict[str, Figure]:
+    """Return DEID, DIV and re-identification by another recognizer.
 
-    One person is who is nearer than the distance that lets 1 % of the pairs of different people
-    pass, among the originals. `other matched` is how many pairs of one person it accepts there: a
-    recognizer that accepts few has no opinion to give.
+    Two faces count as one person if they are nearer than a threshold. The threshold is the distance
+    at which 1 % of the pairs of different people are accepted among the originals. `other matched`
+    is the share of pairs of one person that are accepted there; where it is low, the recognizer
+    says little.
 
-    :param originals: (N, D) of the originals.
-    :param described: K times (N, D) of the new faces, in that order, with another secret each time;
-        re-identification is over all of them, the rest is of the first ones.
-    :param people: (N,) whose face each is.
+    :param originals: (N, D) descriptors of the originals.
+    :param described: K times (N, D) descriptors of the new faces, in the same order, each time with
+        another key. Re-identification is over all of them, the rest over the first.
+    :param people: (N,) the person in each face.
     :raises ValueError: too few people with two images, or too few pairs.
     """
     first, second = np.triu_indices(len(people), 1)
@@ -121,4 +122,4 @@ def second_opinion(originals: np.ndarray, described: Sequence[np.ndarray], peopl
         f'{PREFIX} DEID': share(np.linalg.norm(originals - new, axis=1) > limit),
         f'{PREFIX} DIV': pair_share(
             np.linalg.norm(new[one] - new[other], axis=1) > limit, one, other),
-        **reidentification(plain(originals, described), people, f'{PREFIX} re-id')}
+        **reidentification(naive(originals, described), people, f'{PREFIX} re-id')}

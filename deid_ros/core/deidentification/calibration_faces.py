@@ -1,10 +1,10 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Faces that are nobody's, to test and to calibrate engines with where no photo may be shipped.
+"""Synthetic faces that engines are tested and calibrated with, as no photo may be shipped.
 
-`models/nobody.png` holds 64 of them. Each was decoded from four latents, one for each part of a
-face, and each of those is an average of several people; see
-`deid_ros.offboard.maintenance.faces_of_nobody`.
+`models/calibration_faces.png` holds 64 of them. Each was decoded from four latents, one for each
+part of a face; each of these is an average of several people. See
+`deid_ros.offboard.maintenance.make_calibration_faces`.
 """
 
 import cv2
@@ -14,15 +14,15 @@ from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.resources import models_directory, read_model, sha256_of
 
-FILE = 'nobody.png'
+FILE = 'calibration_faces.png'
 #: Faces in a row, and rows.
 SIDE = 8
 _SHA256 = '71463a4b866c90496867e1d3719869b443ff055cd6c01ee9f17bf49a1870572b'
 _ADVICE = 'Install the package again.'
 
 
-def faces_of_nobody(color: bool) -> np.ndarray:
-    """Return the faces, always the same.
+def calibration_faces(color: bool) -> np.ndarray:
+    """Return 64 faces, always the same.
 
     :param color: whether as (64, 64, 64, 3) BGR, else as (64, 64, 64) luminance; uint8.
     :raises ConfigurationError: the file is missing or another one.

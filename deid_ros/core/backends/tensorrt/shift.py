@@ -75,15 +75,15 @@ class _Layers:
         return self.reshaped(self.gathered(self.constant(centres), chosen, 0),
                              (-1, centres.shape[1]))
 
-    def cell_aims(self, latents: Any, centres: np.ndarray, n: int) -> Any:
+    def cell_targets(self, latents: Any, centres: np.ndarray, n: int) -> Any:
         cells, _, channels = centres.shape
         by_cell = self.reshaped(latents, (0, channels, cells))
-        aims = []
+        targets = []
         for index in range(cells):
             cell = self.reshaped(self.gathered(by_cell, self.index(index), 2), (0, channels))
             nth = self.gathered(self.nearest(cell, centres[index], n), self.index(n - 1), 1)
-            aims.append(self.reshaped(self.rows(centres[index], nth), (0, channels, 1)))
-        return self.joined(aims, 2)
+            targets.append(self.reshaped(self.rows(centres[index], nth), (0, channels, 1)))
+        return self.joined(targets, 2)
 
     def _exact(self, layer: Any) -> Any:
         layer.precision = trt.float32
@@ -106,21 +106,21 @@ def convert_shift(ctx: Any) -> None:
         return
     flat = values if latents.dim() == 2 else layers.reshaped(values, (0, -1))
     if module.kind == 'cell':
-        aims = layers.cell_aims(values, centres, module.n)
+        targets = layers.cell_targets(values, centres, module.n)
     elif module.kind == 'cluster':
-        aims = layers.rows(centres, layers.nearest(flat, centres, 1))
+        targets = layers.rows(centres, layers.nearest(flat, centres, 1))
     elif module.kind == 'neighbour':
         near = layers.nearest(flat, centres, module.n)
         from_mean = layers.constant(module.from_mean.detach().cpu().numpy())
         best = layers.least(layers.gathered(from_mean, near, 0), 1)
-        aims = layers.rows(centres, layers.gathered(near, best, 1, batched=True))
+        targets = layers.rows(centres, layers.gathered(near, best, 1, batched=True))
     else:
         raise ConfigurationError('the backend tensorrt cannot shift by {!r} at run time'.format(
             module.kind))
     if latents.dim() == 4:
         # Spelled out from the layers' facts, as is every shape that depends on no batch.
-        aims = layers.reshaped(aims, (0,) + tuple(int(side) for side in latents.size()[1:]))
+        targets = layers.reshaped(targets, (0,) + tuple(int(side) for side in latents.size()[1:]))
     strength = layers.reshaped(control._trt, (1,) * latents.dim())
-    way = layers.combined(aims, trt.ElementWiseOperation.SUB, values)
+    way = layers.combined(targets, trt.ElementWiseOperation.SUB, values)
     step = layers.combined(way, trt.ElementWiseOperation.PROD, strength)
     ctx.method_return._trt = layers.combined(values, trt.ElementWiseOperation.SUM, step)

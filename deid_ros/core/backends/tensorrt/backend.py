@@ -12,16 +12,10 @@ import torch
 
 from deid_ros.core.backends import cuda
 from deid_ros.core.backends.backend import Backend
-from deid_ros.core.backends.engine_cache import (
-    EngineKey,
-    UnusableEngineError,
-    read_engine,
-    write_engine,
-)
 from deid_ros.core.backends.options import DEFAULT_OPTIONS, BackendOptions
 from deid_ros.core.backends.progress import announced
 from deid_ros.core.backends.self_test import self_test
-from deid_ros.core.backends.tensorrt_engine import (
+from deid_ros.core.backends.tensorrt.engine import (
     CONTROL,
     FACES,
     RESULT,
@@ -30,6 +24,12 @@ from deid_ros.core.backends.tensorrt_engine import (
     control_shape,
     face_shape,
     typical_batch,
+)
+from deid_ros.core.backends.tensorrt.engine_cache import (
+    EngineKey,
+    UnusableEngineError,
+    read_engine,
+    write_engine,
 )
 from deid_ros.core.deidentification.chain import Chain
 from deid_ros.core.errors import AnonymizationError, ConfigurationError, raised_as

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""What several tests of the evaluation need."""
+"""Fixtures of dlib's networks and faces, for the off-board tests."""
 
 from importlib.util import find_spec
 

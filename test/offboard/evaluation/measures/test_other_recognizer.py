@@ -13,9 +13,9 @@ from deid_ros.core.errors import ConfigurationError  # noqa: E402
 from deid_ros.offboard.common.datasets import Faces  # noqa: E402
 from deid_ros.offboard.evaluation.measures import suite  # noqa: E402
 from deid_ros.offboard.evaluation.measures.catalogue import MEASURES  # noqa: E402
-from deid_ros.offboard.evaluation.measures.second_opinion import (  # noqa: E402
+from deid_ros.offboard.evaluation.measures.other_recognizer import (  # noqa: E402
     OtherRecognizer,
-    second_opinion,
+    figures_by_other_recognizer,
 )
 
 # Eyes level, 0.4 of the side apart; outer and inner corners, as FaceRecognizer gives them.
@@ -116,7 +116,7 @@ def _people(random, count):
 def test_who_keeps_the_face_is_recognized():
     random = np.random.default_rng(0)
     originals, people = _people(random, 30)
-    figures = second_opinion(originals, [originals], people)
+    figures = figures_by_other_recognizer(originals, [originals], people)
     assert set(figures) <= set(MEASURES)
     assert figures['other matched'].value == figures['other re-id rank-1'].value == 100
     assert figures['other DEID'].value == 0
@@ -128,7 +128,7 @@ def test_who_gets_the_same_other_face_is_not():
     random = np.random.default_rng(0)
     originals, people = _people(random, 30)
     new = np.repeat(_people(random, 1)[0][:1], 90, axis=0)
-    figures = second_opinion(originals, [new], people)
+    figures = figures_by_other_recognizer(originals, [new], people)
     assert figures['other DEID'].value > 90
     assert figures['other DIV'].value == 0
     assert figures['other re-id rank-1'].value < 20
@@ -137,7 +137,7 @@ def test_who_gets_the_same_other_face_is_not():
 def test_too_few_people_tell_nothing():
     originals, people = _people(np.random.default_rng(0), 5)
     with pytest.raises(ValueError, match='100 pairs of different people or more, not 90'):
-        second_opinion(originals, [originals], people)
+        figures_by_other_recognizer(originals, [originals], people)
 
 
 def test_the_suite_asks_it(portrait_crops, tmp_path):

@@ -1,6 +1,6 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""Views of the training faces: each epoch sees them moved, turned and mirrored a little."""
+"""Augmentation of training faces, and their conversion to tensors."""
 
 import math
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from deid_ros.core.deidentification.networks import FACE_SIZE
 from deid_ros.offboard.common.datasets import CONTEXT
-from deid_ros.offboard.training.common import framing
+from deid_ros.offboard.training.common.compositing import at_size
 from deid_ros.offboard.training.common.recipe import Augmentation
 
 _CHUNK = 1024
@@ -26,10 +26,10 @@ def planes(pixels: np.ndarray, color: bool) -> torch.Tensor:
 
 
 def view(faces: torch.Tensor, augmentation: Augmentation | None, seed: int) -> torch.Tensor:
-    """Return one view of the faces.
+    """Return one augmented view of the faces: moved, scaled, turned, some mirrored.
 
     :param faces: (N, C, 96, 96) uint8, crops with context.
-    :param augmentation: None for the tight boxes as they are.
+    :param augmentation: None for the tight boxes without changes.
     :param seed: the same seed gives the same view.
     :return: (N, C, 64, 64) float32 in −1…1.
     """
@@ -60,12 +60,12 @@ def view(faces: torch.Tensor, augmentation: Augmentation | None, seed: int) -> t
     return result
 
 
-def in_other_light(faces: torch.Tensor, augmentation: Augmentation | None, seed: int
-                   ) -> torch.Tensor:
+def with_light_jitter(faces: torch.Tensor, augmentation: Augmentation | None, seed: int
+                      ) -> torch.Tensor:
     """Return faces with other contrast and brightness, half of them with less detail.
 
-    :param faces: (N, 1, 64, 64) float32 in −1…1; so are those that are returned.
-    :param augmentation: None for the faces as they are.
+    :param faces: (N, 1, 64, 64) float32 in −1…1, as the result.
+    :param augmentation: None for the faces without changes.
     """
     if augmentation is None:
         return faces
@@ -73,11 +73,11 @@ def in_other_light(faces: torch.Tensor, augmentation: Augmentation | None, seed:
     contrast, brightness = augmentation.light * torch.randn(2, len(faces), 1, 1, 1,
                                                             generator=generator)
     lit = (faces * contrast.exp() + brightness).clamp(-1, 1)
-    # So many sides, each of as many faces.
+    # Each size is used for the same number of faces.
     sides = range(augmentation.detail, FACE_SIZE)
     coarse = torch.randperm(len(faces), generator=generator)[:len(faces) // 2]
     for side, chosen in zip(sides, coarse.tensor_split(max(len(sides), 1)), strict=False):
-        lit[chosen] = framing.at_size(lit[chosen], side)
+        lit[chosen] = at_size(lit[chosen], side)
     return lit
 
 
@@ -88,7 +88,7 @@ def pixels(faces: torch.Tensor) -> np.ndarray:
 
 
 def blurred(faces: torch.Tensor, sigma_limit: float, seed: int) -> torch.Tensor:
-    """Return the faces under Gaussian blurs, each with its own σ between 0 and the limit.
+    """Return the faces with Gaussian blurs, each with its own σ between 0 and the limit.
 
     :param faces: (N, C, H, W) float32.
     :param sigma_limit: in pixels.

@@ -5,7 +5,7 @@
 Only the converters of torch2trt are used. Its function `torch2trt` ignores the workspace limit from
 TensorRT 10 on, cannot keep single layers in fp32, and calibrates with batches of 1 whatever the
 profile says; its `TRTModule` cuts batches without a word and loses its flatteners when it is part
-of another module. So network, profile and limits are made here, and `tensorrt_backend` runs the
+of another module. So network, profile and limits are made here, and `backend` runs the
 engine.
 """
 
@@ -18,12 +18,12 @@ import torch
 import torch2trt
 
 # Registers the converter of the shift.
-import deid_ros.core.backends.tensorrt_shift  # noqa: F401
+import deid_ros.core.backends.tensorrt.shift  # noqa: F401
 from deid_ros.core.backends import cuda
 from deid_ros.core.backends.torch_backend import ChainModule
+from deid_ros.core.deidentification.calibration_faces import calibration_faces
 from deid_ros.core.deidentification.chain import Chain
 from deid_ros.core.deidentification.networks import FACE_SIZE
-from deid_ros.core.deidentification.nobody import faces_of_nobody
 from deid_ros.core.errors import ConfigurationError
 
 FACES, CONTROL, RESULT = 'faces', 'control', 'result'
@@ -169,7 +169,7 @@ def _calibrator(chain: Chain, batch: int) -> Any:
 
     In batches as the profile's best: TensorRT reads that much of each, whatever is in it.
     """
-    faces = torch.from_numpy(faces_of_nobody(chain.color)).to(cuda.DEVICE).float() / 255
+    faces = torch.from_numpy(calibration_faces(chain.color)).to(cuda.DEVICE).float() / 255
     # Light and dark, and in a mirror.
     faces = torch.cat([faces, faces.flip(2), faces * 0.6, faces * 0.6 + 0.4])
     batches = [list(_inputs(chain, faces[first:first + batch].contiguous()).values())

@@ -1,10 +1,10 @@
 # Copyright 2026 The deid_ros maintainers
 # SPDX-License-Identifier: Apache-2.0
-"""New faces as they are seen in a frame, with gradients.
+"""Differentiable compositing of new faces into frames.
 
-They have the tone of the face that was there, lie over what is left of it, and are small. This is
-what `AutoencoderAnonymizer` does to a frame, for as much of it as a tight crop shows; but detail is
-lost to `at_size`, not to how sharp the photo is.
+It repeats what `AutoencoderAnonymizer` does to a frame, as far as a tight crop shows: the new face
+gets the tone of the original and is blended into a blur of it. Unlike there, detail is removed by
+`at_size`, not by the sharpness of the photo.
 """
 
 import cv2
@@ -16,14 +16,14 @@ from deid_ros.core.deidentification.alignment import GAINS
 from deid_ros.core.deidentification.autoencoder import RING_SIGMA, face_weight, tone_weight
 from deid_ros.core.deidentification.networks import FACE_SIZE
 
-# By how much boxes waver, at most: their sizes as a share, and their places in halves of them.
-_WAVERING = 0.06
-# A step of luminance in −1…1: less contrast than this is none.
+# Largest jitter of boxes: of their size as a share, and of their place in halves of it.
+_BOX_JITTER = 0.06
+# One gray level in −1…1, the least contrast that is divided by.
 _LEAST_DEVIATION = 1 / 127.5
 
 
-def surroundings(faces: np.ndarray) -> np.ndarray:
-    """Return (N, 64, 64) uint8: what of each face is left where the new one does not reach.
+def backgrounds(faces: np.ndarray) -> np.ndarray:
+    """Return (N, 64, 64) uint8: the blur of each face that a new face is blended into.
 
     :param faces: (N, 64, 64) uint8 luminance.
     """
@@ -31,11 +31,11 @@ def surroundings(faces: np.ndarray) -> np.ndarray:
                                       borderType=cv2.BORDER_REPLICATE) for face in faces])
 
 
-def in_frame(faces: torch.Tensor, photos: torch.Tensor, around: torch.Tensor) -> torch.Tensor:
-    """Return (N, 1, 64, 64) new faces as they are laid over photos.
+def in_frame(faces: torch.Tensor, photos: torch.Tensor, backdrops: torch.Tensor) -> torch.Tensor:
+    """Return (N, 1, 64, 64) new faces, blended into photos.
 
-    :param faces: (N, 1, 64, 64) in −1…1; `photos` those that they replace; `around` the
-        `surroundings` of those.
+    :param faces: (N, 1, 64, 64) in −1…1; `photos` the faces that they replace; `backdrops` the
+        `backgrounds` of these.
     """
     weight, tone = (torch.from_numpy(each).to(faces.device)
                     for each in (face_weight(), tone_weight()))
@@ -43,31 +43,29 @@ def in_frame(faces: torch.Tensor, photos: torch.Tensor, around: torch.Tensor) ->
     wanted_mean, wanted_deviation = _moments(photos, tone)
     gain = (wanted_deviation / deviation).clamp(*GAINS)
     toned = ((faces - mean) * gain + wanted_mean).clamp(-1, 1)
-    return around + weight * (toned - around)
+    return backdrops + weight * (toned - backdrops)
 
 
 def at_size(faces: torch.Tensor, size: int) -> torch.Tensor:
-    """Return (N, 1, 64, 64) faces with the detail that they have at `size` pixels a side."""
+    """Return (N, 1, 64, 64) faces with the resolution of `size` pixels a side."""
     small = functional.interpolate(faces, size=(size, size), mode='bilinear', antialias=True,
                                    align_corners=False)
     return functional.interpolate(small, size=(FACE_SIZE, FACE_SIZE), mode='bicubic',
                                   align_corners=False)
 
 
-def seen_again(photos: torch.Tensor, alignments: torch.Tensor, smallest: int,
-               random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return photos as other frames may show them, and how they are aligned then.
-
-    Each is moved and scaled as detectors' boxes waver, and all have less detail.
+def with_box_jitter(photos: torch.Tensor, alignments: torch.Tensor, smallest: int,
+                    random: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return photos with the jitter of detectors' boxes and less detail, and their alignments.
 
     :param photos: (N, 1, 64, 64); `alignments` (N, 2, 3) of these, see `alignments_of`.
-    :param smallest: size of faces in pixels from which they are, up to 64.
+    :param smallest: least size of faces in pixels; sizes are drawn up to 64.
     """
     count = len(photos)
-    wavering = np.zeros((count, 2, 3), np.float32)
-    wavering[:, 0, 0] = wavering[:, 1, 1] = 1 + random.uniform(-_WAVERING, _WAVERING, count)
-    wavering[:, :, 2] = random.uniform(-_WAVERING, _WAVERING, (count, 2))
-    moves = torch.from_numpy(wavering).to(photos.device)
+    jitter = np.zeros((count, 2, 3), np.float32)
+    jitter[:, 0, 0] = jitter[:, 1, 1] = 1 + random.uniform(-_BOX_JITTER, _BOX_JITTER, count)
+    jitter[:, :, 2] = random.uniform(-_BOX_JITTER, _BOX_JITTER, (count, 2))
+    moves = torch.from_numpy(jitter).to(photos.device)
     moved = functional.grid_sample(
         photos, functional.affine_grid(moves, list(photos.shape), align_corners=False),
         padding_mode='border', align_corners=False)
