@@ -197,7 +197,7 @@ def add_command(subparsers: Subparsers) -> None:
                          'treated, of people seen from above.', table=markdown_by_method)
     parser.add_argument('--data', type=pathlib.Path, required=True,
                         help='folder with images/ and labels/')
-    parser.add_argument('--table', type=pathlib.Path, metavar='CSV',
+    parser.add_argument('--shows', type=pathlib.Path, metavar='CSV',
                         help='which heads show a face (default: the one that is shipped)')
     parser.add_argument('--part', choices=PARTS, default='all',
                         help='every second image of the table (default: all)')
@@ -212,7 +212,7 @@ def add_command(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> Measured:
     """Measure each of the settings."""
-    table = options.table or shared_directory('config') / 'evaluation' / 'elevated_heads.csv'
+    table = options.shows or shared_directory('config') / 'evaluation' / 'elevated_heads.csv'
     measured = {}
     for named in options.settings:
         values = _values(named)
