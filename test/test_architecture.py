@@ -26,9 +26,9 @@ ALWAYS = {'deid_ros', 'numpy', 'cv2'}
 # side lacks functions that have long been in C++, such as blendLinear: extend this list only by
 # what that release has.
 OPENCV_4_1 = {
-    'GaussianBlur', 'add', 'addWeighted', 'blobFromImage', 'convertScaleAbs', 'copyMakeBorder',
-    'cvtColor', 'dnn', 'error', 'imdecode', 'imencode', 'merge', 'multiply', 'phaseCorrelate',
-    'resize', 'subtract', 'transform', 'warpAffine',
+    'GaussianBlur', 'add', 'addWeighted', 'blobFromImage', 'blobFromImages', 'convertScaleAbs',
+    'copyMakeBorder', 'cvtColor', 'dnn', 'error', 'imdecode', 'imencode', 'merge', 'multiply',
+    'phaseCorrelate', 'resize', 'subtract', 'transform', 'warpAffine',
 }
 # Used where `hasattr` finds it.
 OPENCV_OPTIONAL = {'FaceDetectorYN'}

@@ -17,7 +17,7 @@ from deid_ros.core.deidentification import (
     make_anonymizer,
 )
 from deid_ros.core.deidentification.chain import AUTO, SHIFT_APPLY
-from deid_ros.core.detection import DETECTORS, make_detector
+from deid_ros.core.detection import DETECTORS, Search, make_detector
 from deid_ros.core.errors import ConfigurationError
 from deid_ros.core.failsafe import ON_FAILURE
 from deid_ros.core.pipeline import FramePipeline, PipelineSettings
@@ -26,6 +26,9 @@ from deid_ros.core.pipeline import FramePipeline, PipelineSettings
 # declared but not set it answers `ros2 param dump` with nothing at all.
 NO_NAMES = ['']
 
+
+# The detectors whose faces are united where time does not count.
+_THOROUGH = ('centerface', 'libfacedetection')
 
 #: The parameter that is a secret.
 KEY = 'deid.key'
@@ -104,7 +107,7 @@ PARAMETERS = (
         'Reliability of the image subscriptions; auto takes what the publisher offers.',
         choices=('auto', 'reliable', 'best_effort')),
     ParameterSpec(
-        'detector.type', 'centerface', 'Face detector.', choices=tuple(sorted(DETECTORS))),
+        'detector.type', 'centerface_int8', 'Face detector.', choices=tuple(sorted(DETECTORS))),
     ParameterSpec(
         'detector.ensemble', NO_NAMES,
         'Several detectors whose faces are united; takes the place of detector.type. Slow: for '
@@ -114,9 +117,25 @@ PARAMETERS = (
         "Least score of a face. Lower finds more faces and more that are none. 0: the detector's "
         'own default.', True, 0.0, 0.9),
     ParameterSpec(
-        'detector.width', 640,
-        'Images wider than this, in pixels, are shrunk for the detector. Larger finds smaller '
-        'faces and takes longer. 0: never shrink.', True, 0, 8192, least_above_zero=64),
+        'detector.smallest_face', 10.0,
+        'Height of the smallest face to be found, in pixels. The detector looks at the whole frame '
+        'coarsely, and closely at its parts in turn and at the small faces that it knows.',
+        True, 5.0, 200.0),
+    ParameterSpec(
+        'detector.budget', 0.75,
+        'How much the detector looks at for each frame, in million pixels, on average; a new scene '
+        'gets up to four times as much. Larger finds small faces sooner and takes longer.',
+        True, 0.1, 100.0),
+    ParameterSpec(
+        'detector.thorough', False,
+        'Look at each frame as a whole in all ways there are: at several scales, mirrored, and '
+        'turned by quarters; detector.smallest_face and detector.budget do not count then. Takes '
+        'seconds for a frame: for recordings.', True),
+    ParameterSpec(
+        'detector.width', 0,
+        'Above 0, the detector looks at each frame once, shrunk to this width in pixels where it '
+        'is wider, in place of detector.smallest_face and detector.budget.', True, 0, 8192,
+        least_above_zero=64),
     ParameterSpec(
         'detector.interval', 1,
         'The detector looks at every n-th frame only; in the others, known faces are treated where '
@@ -227,6 +246,9 @@ def pipeline_settings(values: Dict[str, Any]) -> PipelineSettings:
     """Return the frame path's part of the values."""
     return PipelineSettings(
         confidence_threshold=values['detector.confidence_threshold'] or None,
+        search=None if values['detector.width'] else Search(
+            values['detector.smallest_face'], int(1e6 * values['detector.budget']),
+            values['detector.thorough']),
         detection_width=values['detector.width'],
         box_margin=values['deid.box_margin'],
         min_face_size=values['deid.min_face_size'],
@@ -252,6 +274,14 @@ def detector_names(values: Dict[str, Any]) -> List[str]:
     """Return the detectors that the values ask for."""
     # An empty name marks the empty list; see `NO_NAMES`.
     return [name for name in values['detector.ensemble'] if name] or [values['detector.type']]
+
+
+def thorough(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the values with which nothing is left out that can find a face in a recording."""
+    changed = {**values, 'detector.width': 0, 'detector.interval': 1, 'detector.thorough': True}
+    if not [name for name in values['detector.ensemble'] if name]:
+        changed['detector.ensemble'] = list(_THOROUGH)
+    return changed
 
 
 def make_pipeline(values: Dict[str, Any]) -> FramePipeline:

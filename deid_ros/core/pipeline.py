@@ -14,7 +14,7 @@ import numpy as np
 from deid_ros.core.compositing import Patch, beneath, composite
 from deid_ros.core.deidentification.anonymizer import Anonymizer
 from deid_ros.core.deidentification.sanity import check_patches
-from deid_ros.core.detection import check_faces, detect_at_width
+from deid_ros.core.detection import Plan, Schedule, Search, at_width, check_faces, look_at
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.errors import AnonymizationError, DetectionError, raised_as
 from deid_ros.core.faces import Face, Region
@@ -28,7 +28,9 @@ class PipelineSettings(NamedTuple):
 
     #: Least score of a face; None means the detector's own default.
     confidence_threshold: Optional[float] = None
-    #: Images wider than this are shrunk for the detector; 0 means never.
+    #: What is looked for closely, where it pays; None means one look at `detection_width`.
+    search: Optional[Search] = None
+    #: Images wider than this are shrunk for that one look; 0 means never.
     detection_width: int = 640
     #: How far beyond its box a face is treated, as a share of the box's size.
     box_margin: float = 0.25
@@ -92,29 +94,47 @@ class FramePipeline:
         watch = Stopwatch()
         image = open_image(message, settings.jpeg_quality)
         watch.lap('decode')
-        if tracker is None:
-            faces = self.detect(image.bgr, settings)
-            watch.lap('detect')
-        else:
-            tracker.advance(stamp_of(message), view_of(image.bgr))
-            watch.lap('track')
-            look = tracker.is_detection_due(settings.detection_interval)
-            detected = self.detect(image.bgr, settings) if look else None
-            watch.lap('detect')
-            faces = tracker.update(detected, settings.hold_frames)
-            watch.lap('track')
+        faces = self.faces(image.bgr, stamp_of(message), settings, tracker, watch)
         return self.treat(image, faces, settings, watch)
 
-    def detect(self, bgr: np.ndarray, settings: PipelineSettings) -> List[Face]:
+    def faces(self, bgr: np.ndarray, seconds: float, settings: PipelineSettings,
+              tracker: Optional[Tracker] = None, watch: Optional[Stopwatch] = None) -> List[Face]:
+        """Return the faces of an image that are to be treated: seen or held.
+
+        :param bgr: (H, W, 3) uint8.
+        :param seconds: the stamp of its header.
+        :param tracker: of its camera, if it is one of a sequence.
+        :raises DetectionError: the detector failed or gave nonsense.
+        """
+        watch = watch or Stopwatch()
+        if tracker is None:
+            faces = self.detect(bgr, settings)
+            watch.lap('detect')
+            return faces
+        tracker.advance(seconds, view_of(bgr))
+        look = tracker.is_detection_due(settings.detection_interval)
+        plan = tracker.plan(settings.search) if look and settings.search else None
+        watch.lap('track')
+        detected = self.detect(bgr, settings, plan) if look else None
+        watch.lap('detect')
+        faces = tracker.update(detected, settings.hold_frames)
+        watch.lap('track')
+        return faces
+
+    def detect(self, bgr: np.ndarray, settings: PipelineSettings, plan: Optional[Plan] = None
+               ) -> List[Face]:
         """Return the faces that the detector sees in an image, checked.
 
         :param bgr: (H, W, 3) uint8.
+        :param plan: how to look at it, where it is one of a sequence.
         :raises DetectionError: the detector failed or gave nonsense.
         """
         height, width = bgr.shape[:2]
+        if plan is None and settings.search:
+            plan = Schedule().plan(width, height, settings.search, [], is_new_scene=True)
         with raised_as(DetectionError, 'detector ' + self.detector.name):
-            return check_faces(detect_at_width(
-                self.detector, bgr, settings.detection_width,
+            return check_faces(look_at(
+                self.detector, bgr, plan or at_width(width, height, settings.detection_width),
                 settings.confidence_threshold), width, height)
 
     def treat(self, image: OpenedImage, faces: Sequence[Face], settings: PipelineSettings,

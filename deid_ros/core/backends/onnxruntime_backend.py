@@ -32,6 +32,8 @@ class OnnxRuntimeBackend(Backend):
         self._control_name = control_input(chain)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = network_threads()
+        # Idle threads would spin, and take the processor from the detector.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
         provider = _PROVIDERS[device]
         if provider not in onnxruntime.get_available_providers():
             raise ConfigurationError('ONNX Runtime cannot use {}: it was built without {}'.format(

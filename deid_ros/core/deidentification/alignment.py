@@ -27,6 +27,7 @@ TIGHT = BoxMapping(1.0, 0.0)
 #: By detector, as measured with `calibrate_boxes` on CelebA faces.
 BOX_MAPPINGS = {
     'centerface': BoxMapping(0.84, 0.06),
+    'centerface_int8': BoxMapping(0.84, 0.06),
     'yunet': BoxMapping(0.81, 0.065),
     'libfacedetection': BoxMapping(0.83, 0.07),
     'dlib_cnn': BoxMapping(1.09, 0.07),

@@ -3,8 +3,10 @@
 """Face detectors; see `make_detector`."""
 
 from deid_ros.core.detection.detector import Detector
+from deid_ros.core.detection.looks import Plan, at_width, detect_at_width, look_at
 from deid_ros.core.detection.registry import DETECTORS, make_detector
 from deid_ros.core.detection.sanity import check_faces
-from deid_ros.core.detection.scaling import detect_at_width
+from deid_ros.core.detection.schedule import Schedule, Search
 
-__all__ = ['DETECTORS', 'Detector', 'check_faces', 'detect_at_width', 'make_detector']
+__all__ = ['DETECTORS', 'Detector', 'Plan', 'Schedule', 'Search', 'at_width', 'check_faces',
+           'detect_at_width', 'look_at', 'make_detector']

@@ -8,7 +8,7 @@ logarithm of the size, the offset inside the cell, and five landmarks.
 """
 
 import pathlib
-from typing import Any, List, Optional, Tuple
+from typing import Any, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -25,9 +25,6 @@ from deid_ros.core.resources import (
     sha256_of,
 )
 
-#: Of models/centerface.onnx as `deid_ros.offboard.maintenance.import_centerface` makes it.
-SHA256 = 'a1e85456e5174daf91db07266553e9e3b6fd1d67eba0c88650b2817c95908e57'
-
 IMPORT_COMMAND = 'python -m deid_ros.offboard.maintenance.import_centerface'
 CELL = 4  # pixels
 MULTIPLE = 32  # the network halves the image five times
@@ -43,16 +40,20 @@ class CenterFace(Detector):
     """
 
     name = 'centerface'
+    #: The shipped file, the command that makes it, and its hash.
+    file = 'centerface.onnx'
+    command = IMPORT_COMMAND
+    sha256 = 'a1e85456e5174daf91db07266553e9e3b6fd1d67eba0c88650b2817c95908e57'
     default_threshold = 0.2
 
     def __init__(self, model_path: str = '') -> None:
         onnxruntime = require('onnxruntime', 'pip install onnxruntime')
-        path = pathlib.Path(model_path) if model_path else models_directory() / 'centerface.onnx'
+        path = pathlib.Path(model_path) if model_path else models_directory() / self.file
         content = read_model(path, 'Correct detector.model_path, or leave it empty for the network '
                                    'that deid_ros ships.')
         digest = sha256_of(content)
         if not model_path:
-            _check_released(path, digest)
+            _check_released(path, digest, self.sha256, self.command)
         self.model_hashes = {path.name: digest}
         # Ask for CUDA where this build has it, and report where the session really runs: ONNX
         # Runtime goes on with the CPU when the CUDA libraries cannot be loaded.
@@ -77,16 +78,38 @@ class CenterFace(Detector):
 
         :raises DetectionError: the network's output is not finite.
         """
-        height, width = bgr.shape[:2]
+        return self._faces([bgr], threshold)[0]
+
+    def detect_all(self, images: Sequence[np.ndarray], threshold: Optional[float] = None
+                   ) -> List[List[Face]]:
+        """Return the faces of several images; those of one size are computed at once."""
+        found: List[List[Face]] = [[] for _ in images]
+        for shape in sorted({image.shape for image in images}):
+            chosen = [index for index, image in enumerate(images) if image.shape == shape]
+            for index, faces in zip(chosen, self._faces([images[i] for i in chosen], threshold)):
+                found[index] = faces
+        return found
+
+    def _faces(self, images: Sequence[np.ndarray], threshold: Optional[float]
+               ) -> List[List[Face]]:
+        """Return the faces of images of one size."""
+        height, width = images[0].shape[:2]
         # Padding keeps the shape of faces, which stretching to a multiple of 32 would not.
-        image = padded(bgr, width + -width % MULTIPLE, height + -height % MULTIPLE)
-        outputs = self._session.run(None, {self._input: cv2.dnn.blobFromImage(image, swapRB=True)})
+        blob = cv2.dnn.blobFromImages(
+            [padded(image, width + -width % MULTIPLE, height + -height % MULTIPLE)
+             for image in images], swapRB=True)
+        outputs = self._session.run(None, {self._input: blob})
         if threshold is None:
             threshold = self.default_threshold
-        boxes, scores, landmarks = decode(outputs, threshold)
-        inside = touching(boxes, width, height)
-        return [Face(Box(*box), score, points) for box, score, points
-                in zip(boxes[inside].tolist(), scores[inside].tolist(), landmarks[inside])]
+        result = []
+        for index in range(len(images)):
+            boxes, scores, landmarks = decode(
+                [output[index:index + 1] for output in outputs], threshold)
+            inside = touching(boxes, width, height)
+            result.append([
+                Face(Box(*box), score, points) for box, score, points
+                in zip(boxes[inside].tolist(), scores[inside].tolist(), landmarks[inside])])
+        return result
 
 
 def decode(outputs: List[np.ndarray],
@@ -115,12 +138,12 @@ def decode(outputs: List[np.ndarray],
     return boxes[best], scores[best], left_first(points[:, ::-1].transpose(2, 0, 1)[best])
 
 
-def _check_released(path: pathlib.Path, digest: str) -> None:
-    if digest != SHA256:
+def _check_released(path: pathlib.Path, digest: str, released: str, command: str) -> None:
+    if digest != released:
         raise ConfigurationError(
             f'The network file {path} is not the one released with this package: its sha256 is '
-            f'{digest}, allowed is {SHA256}. Install deid_ros again, or make the file with '
-            f'`{IMPORT_COMMAND}`, or name a network of your own by detector.model_path.')
+            f'{digest}, allowed is {released}. Install deid_ros again, or make the file with '
+            f'`{command}`, or name a network of your own by detector.model_path.')
 
 
 def _check_interface(session: Any, path: pathlib.Path) -> str:

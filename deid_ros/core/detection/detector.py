@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of all face detectors."""
 
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence
 
 import numpy as np
 
@@ -18,8 +18,8 @@ class Detector:
 
     #: The name used by the parameter `detector.type`.
     name = ''
-    #: The least score that counts as a face where the user sets none.
-    default_threshold = 0.5
+    #: The least score that counts as a face where the user sets none. None: it has no single one.
+    default_threshold: Optional[float] = 0.5
     #: Where the network runs, for reports: `cpu` or `cuda`.
     device = 'cpu'
     #: SHA-256 of each model file in use, by file name, for the provenance record.
@@ -33,3 +33,8 @@ class Detector:
         :returns: faces with boxes in pixels of `bgr`, in no particular order.
         """
         raise NotImplementedError
+
+    def detect_all(self, images: Sequence[np.ndarray], threshold: Optional[float] = None
+                   ) -> List[List[Face]]:
+        """Return the faces of several images, as `detect` gives those of each."""
+        return [self.detect(image, threshold) for image in images]

@@ -24,6 +24,8 @@ class Ensemble(Detector):
     :param detectors: the detectors, the most trusted one first.
     """
 
+    default_threshold = None
+
     def __init__(self, detectors: Sequence[Detector]) -> None:
         self._detectors = list(detectors)
         self.name = '+'.join(detector.name for detector in detectors)

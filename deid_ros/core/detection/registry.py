@@ -5,6 +5,7 @@
 from typing import Callable, Dict, Sequence, Union
 
 from deid_ros.core.detection.centerface import CenterFace
+from deid_ros.core.detection.centerface_int8 import CenterFaceInt8
 from deid_ros.core.detection.detector import Detector
 from deid_ros.core.detection.dlib_cnn import DlibCnn
 from deid_ros.core.detection.dlib_hog import DlibHog
@@ -16,6 +17,7 @@ from deid_ros.core.errors import ConfigurationError
 #: The values that the parameters `detector.type` and `detector.ensemble` may have.
 DETECTORS: Dict[str, Callable[..., Detector]] = {
     'centerface': CenterFace,
+    'centerface_int8': CenterFaceInt8,
     'yunet': YuNet,
     'libfacedetection': LibFaceDetection,
     'dlib_cnn': DlibCnn,
@@ -23,7 +25,7 @@ DETECTORS: Dict[str, Callable[..., Detector]] = {
 }
 
 #: The detectors that take `model_path`: those that cannot do without one first.
-_WITH_MODEL_PATH = ('yunet', 'centerface', 'dlib_cnn')
+_WITH_MODEL_PATH = ('yunet', 'centerface', 'centerface_int8', 'dlib_cnn')
 
 
 def make_detector(names: Union[str, Sequence[str]], model_path: str = '') -> Detector:
@@ -31,7 +33,7 @@ def make_detector(names: Union[str, Sequence[str]], model_path: str = '') -> Det
 
     :param names: one of `DETECTORS`, or several of them.
     :param model_path: the network file of the one detector that needs it (`yunet`), else of the
-        one that can take another than its own (`centerface`, `dlib_cnn`); '' where none is meant.
+        one that can take another than its own (such as `centerface`); '' where none is meant.
     :raises ConfigurationError: a name is unknown or given twice, no named detector takes
         `model_path`, or a package or file is missing; the message says what to do.
     """

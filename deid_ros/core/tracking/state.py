@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 
+from deid_ros.core.detection import Schedule
 from deid_ros.core.faces import Box, Face
 from deid_ros.core.tracking.motion import Motion
 from deid_ros.core.tracking.tracker import Tracker, _Track
@@ -18,6 +19,7 @@ def state_of(tracker: Tracker) -> Dict[str, Any]:
     """Return what a tracker knows: numbers, lists and texts, but for the `View` at `view`."""
     state: Dict[str, Any] = {name: _plain(getattr(tracker, name)) for name in _TRACKER}
     state['view'] = tracker._view
+    state['schedule'] = tracker.schedule.state()
     state['tracks'] = [_track_state(track) for track in tracker._tracks]
     return state
 
@@ -28,6 +30,7 @@ def tracker_with(state: Dict[str, Any]) -> Tracker:
     for name in _TRACKER:
         setattr(tracker, name, state[name])
     tracker._view = state['view']
+    tracker.schedule = Schedule.with_state(state['schedule'])
     tracker._tracks = [_track_with(entry) for entry in state['tracks']]
     return tracker
 

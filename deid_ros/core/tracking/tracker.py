@@ -6,6 +6,7 @@ from typing import List, Optional, Sequence
 
 import numpy as np
 
+from deid_ros.core.detection import Plan, Schedule, Search
 from deid_ros.core.faces import Box, Face, region_of
 from deid_ros.core.tracking.camera import View, shift_between
 from deid_ros.core.tracking.motion import Motion
@@ -85,6 +86,9 @@ class Tracker:
         self._tracks: List[_Track] = []
         self._last_number = 0
         self._view: Optional[View] = None
+        #: Where the detector looks, by turns.
+        self.schedule = Schedule()
+        self._plan: Optional[Plan] = None
         self._seconds = 0.0
         self._period = _PERIOD
         self._frames_since_look = 0
@@ -134,6 +138,14 @@ class Tracker:
                 or any(track.prediction.is_uncertain and not track.missed
                        for track in self._tracks))
 
+    def plan(self, search: Search) -> Plan:
+        """Return how the detector looks at this frame; for once, as the turns go on."""
+        assert self._view is not None, 'advance comes first'
+        self._plan = self.schedule.plan(
+            self._view.width, self._view.height, search,
+            [track.prediction for track in self._tracks], self._must_look)
+        return self._plan
+
     def update(self, detected: Optional[Sequence[Face]], hold_frames: int) -> List[Face]:
         """Return the faces of this frame: those detected, in their order, then those held.
 
@@ -151,10 +163,18 @@ class Tracker:
             if detected is not None or track.missed:
                 track.missed += 1
             face = track.prediction
+            if self._is_refuted(track):
+                continue
             if track.may_be_held(hold_frames) and self._touches(face.extent):
                 self._tracks.append(track)
                 faces.append(face)
+        self._plan = None
         return faces
+
+    def _is_refuted(self, track: _Track) -> bool:
+        """Tell whether a close look has not seen again what never was a face for certain."""
+        return (self._plan is not None and track.best_score < _SURE_SCORE
+                and any(look.shows(track.motion.box) for look in self._plan.looks[1:]))
 
     def _new_track(self, face: Face) -> _Track:
         self._last_number += 1

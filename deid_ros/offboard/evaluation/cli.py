@@ -12,13 +12,13 @@ import tarfile
 from collections.abc import Sequence
 
 from deid_ros.core.errors import DeidError
-from deid_ros.offboard.evaluation import detection, modes, pair, results, sanity, tracks
+from deid_ros.offboard.evaluation import detection, heads, modes, pair, results, sanity, tracks
 from deid_ros.offboard.evaluation.gates import failures
 from deid_ros.offboard.evaluation.options import set_processes
 from deid_ros.offboard.evaluation.report import Measured, write_csv, write_json
 
 #: Each adds its subcommands with `add_command(subparsers)`.
-COMMANDS = (modes, pair, tracks, detection, sanity, results)
+COMMANDS = (modes, pair, tracks, detection, heads, sanity, results)
 _ERROR, _NOT_HELD = 1, 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deid_ros.core.deidentifier import values_of
+from deid_ros.core.parameters import thorough as thorough_values
 from deid_ros.offboard.recordings.policy.selection import Rules
 from deid_ros.offboard.recordings.report import Summary
 from deid_ros.offboard.recordings.run.passes import Progress
@@ -27,8 +28,8 @@ def anonymize(source: str | PathLike[str], target: str | PathLike[str], *,
               parameter_file: str | PathLike[str] | None = None, topics: str = '',
               exclude: str = '', keep: Collection[str] = (), storage: str = '',
               compression: str = '', split_size: int = 0, jobs: int = 1,
-              bridge_gaps: bool = False, verify: bool = False, resume: bool = False,
-              progress: Progress | None = None, **parameters: Any) -> Summary:
+              thorough: bool = False, bridge_gaps: bool = False, verify: bool = False,
+              resume: bool = False, progress: Progress | None = None, **parameters: Any) -> Summary:
     """Write an anonymized copy of a recording; see docs/bags.md.
 
     With more than one job, call it below `if __name__ == '__main__':`, as its processes import the
@@ -44,6 +45,7 @@ def anonymize(source: str | PathLike[str], target: str | PathLike[str], *,
     :param compression: `none`, `zstd`, `lz4` or `bz2`; empty for that of the source.
     :param split_size: bytes after which another file is begun; 0 for never.
     :param jobs: how many processes work.
+    :param thorough: look for faces in all ways there are, and link them as `bridge_gaps` does.
     :param bridge_gaps: link faces over time first, so that those that are missed are treated.
     :param verify: compare each treated face with its original, and treat again who is recognizable.
     :param resume: go on with a run that was killed.
@@ -55,6 +57,7 @@ def anonymize(source: str | PathLike[str], target: str | PathLike[str], *,
         be taken for finished.
     :raises OSError: the same, as the disk is full or a file may not be written.
     """
-    return run(Options(Path(source), Path(target), values_of(parameter_file, parameters),
+    values = values_of(parameter_file, parameters)
+    return run(Options(Path(source), Path(target), thorough_values(values) if thorough else values,
                        Rules(topics, exclude, frozenset(keep)), storage, compression, split_size,
-                       jobs, bridge_gaps, verify, resume), progress or _Silent())
+                       jobs, bridge_gaps or thorough, verify, resume), progress or _Silent())

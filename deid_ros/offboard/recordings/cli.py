@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from deid_ros.core.errors import DeidError
 from deid_ros.core.parameter_file import read_parameters
+from deid_ros.core.parameters import thorough
 from deid_ros.offboard.recordings.policy.selection import Rules
 from deid_ros.offboard.recordings.report import Summary
 from deid_ros.offboard.recordings.run.plan import Options, plan
@@ -54,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
                        help='parameter file of the node, such as config/uav.yaml')
     faces.add_argument('-p', '--parameter', action='append', default=[], metavar='NAME:=VALUE',
                        help='one parameter of the node; may be given several times')
+    faces.add_argument('--thorough', action='store_true',
+                       help='look at each frame at several scales, mirrored and turned by '
+                            'quarters, with two detectors; implies --bridge-gaps; slow')
     faces.add_argument('--bridge-gaps', action='store_true',
                        help='go through the recording twice, and link faces over time forwards '
                             'and backwards, so that missed ones are treated')
@@ -104,10 +108,14 @@ def _main(given: argparse.Namespace) -> int:
 
 
 def _options(given: argparse.Namespace) -> Options:
+    values = read_parameters(given.params, given.parameter)
+    if given.thorough:
+        values = thorough(values)
     return Options(
-        given.source, given.target, read_parameters(given.params, given.parameter),
+        given.source, given.target, values,
         Rules(given.topics, given.exclude, frozenset(given.keep)), given.storage,
-        given.compression, given.split_size, given.jobs, given.bridge_gaps, given.verify,
+        given.compression, given.split_size, given.jobs,
+        given.bridge_gaps or given.thorough, given.verify,
         given.resume)
 
 

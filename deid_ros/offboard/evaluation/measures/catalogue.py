@@ -38,6 +38,10 @@ def _attacks(prefix: str, attack: str) -> dict[str, Measure]:
 RECALLS = {'recall 0-16 px': (0, 16), 'recall 16-32 px': (16, 32), 'recall 32-64 px': (32, 64),
            'recall 64 px up': (64, 1 << 30)}
 
+#: Visible faces that are treated, by the height of the head.
+TREATED = {'treated 10-14 px': (10, 14), 'treated 14-20 px': (14, 20), 'treated 20-30 px': (20, 30),
+           'treated 30 px up': (30, 1 << 30)}
+
 _DISTANCE = ('', '', 'distance to the nearest training identity', False)
 
 #: In the order of tables.
@@ -86,6 +90,9 @@ MEASURES: dict[str, Measure] = {
     'recall': Measure('%', '↑', 'drawn faces that are found'),
     **{name: Measure('%', '↑', 'the same, of faces of that height') for name in RECALLS},
     'false positives': Measure('', '↓', 'boxes in an image that meet no drawn face', False),
+    'treated': Measure('%', '↑', 'frames in which a visible face is treated'),
+    **{name: Measure('%', '↑', 'the same, of heads of that height') for name in TREATED},
+    'beyond heads': Measure('%', '↓', 'share of the picture that is treated, but lies in no head'),
     'time': Measure('ms', '↓', 'for an image, median', False),
     'matched': Measure('%', '↑', 'pairs of one person within 0.6'),
 }

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from deid_ros.core.deidentifier import Deidentifier
+from deid_ros.core.detection import Plan, Search
 from deid_ros.core.errors import CodecError, DeidError
 from deid_ros.core.faces import Face
 from deid_ros.core.failsafe import Outcome
@@ -82,6 +83,9 @@ class FrameTracker(Protocol):
 
     def is_due(self, seconds: float, view: View) -> bool:
         """Go on to this frame, if not done yet; tell whether the detector must look at it."""
+
+    def plan(self, seconds: float, view: View) -> Plan:
+        """Go on to this frame, if not done yet; return how the detector looks at it."""
 
     def update(self, detections: FrameDetections) -> list[Face]:
         """Return the faces of the frame."""
@@ -178,6 +182,13 @@ class _RemoteTracker:
         # With an interval of 1 it always is. So the detector need not wait for earlier frames.
         assert self._pending
         return interval <= 1 or self._frame_tracker.is_due(*self._pending)
+
+    def plan(self, search: Search) -> Plan | None:
+        # All that is to be seen closely is seen in every frame: no need to wait, either.
+        if search.thorough:
+            return None
+        assert self._pending
+        return self._frame_tracker.plan(*self._pending)
 
     def update(self, detected: Sequence[Face] | None, hold_frames: int) -> list[Face]:
         assert self._pending

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from deid_ros.core.detection import Plan
+from deid_ros.core.detection.looks import plan_state
 from deid_ros.core.faces import Face
 from deid_ros.core.parameters import pipeline_settings
 from deid_ros.core.tracking import Tracker, View
@@ -22,6 +24,7 @@ class Camera:
     def __init__(self, values: dict[str, Any], tracker: Tracker | None = None) -> None:
         settings = pipeline_settings(values)
         self.interval, self.hold_frames = settings.detection_interval, settings.hold_frames
+        self.search = settings.search
         self.tracker = tracker or Tracker()
         self.waiting: deque[Job] = deque()
 
@@ -64,6 +67,13 @@ class Job:
             self.camera.tracker.advance(seconds, view)
         return self.camera.tracker.is_detection_due(self.camera.interval)
 
+    def plan(self, seconds: float, view: View) -> Plan:
+        """Go on to this frame, if not done yet; return how the detector looks at it."""
+        assert self.camera
+        assert self.camera.search
+        self.is_due(seconds, view)
+        return self.camera.tracker.plan(self.camera.search)
+
     def update(self, detections: FrameDetections) -> list[Face]:
         """Return the faces of the frame."""
         assert self.camera
@@ -78,6 +88,9 @@ class Job:
         if kind == 'due':
             self.reply(self.is_due(detections.seconds, detections.view))
             return False
+        if kind == 'plan':
+            self.reply(plan_state(self.plan(detections.seconds, detections.view)))
+            return False
         self.reply([face_state(face) for face in self.update(detections)])
         return True
 
@@ -88,7 +101,7 @@ class Job:
 
 
 class TrackerRequest(NamedTuple):
-    """What a process asks of the tracker: `due` or `update`, as in `FrameTracker`."""
+    """What a process asks of the tracker: `due`, `plan` or `update`, as in `FrameTracker`."""
 
     kind: str
     detections: FrameDetections

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import cv2
 
+from deid_ros.core.detection import Plan
+from deid_ros.core.detection.looks import plan_with
 from deid_ros.core.errors import DeidError
 from deid_ros.core.faces import Face
 from deid_ros.core.tracking import View
@@ -55,6 +57,9 @@ class _TrackerClient:
 
     def is_due(self, seconds: float, view: View) -> bool:
         return bool(self._request('due', FrameDetections(seconds, view, None)))
+
+    def plan(self, seconds: float, view: View) -> Plan:
+        return plan_with(self._request('plan', FrameDetections(seconds, view, None)))
 
     def update(self, detections: FrameDetections) -> list[Face]:
         return [face_with(face) for face in self._request('update', detections)]

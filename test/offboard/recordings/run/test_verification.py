@@ -48,7 +48,7 @@ def to_and_fro(bgr: np.ndarray, faces: Sequence[Face], patches: list[Patch]) -> 
 
 def verify(bag: Path, out: Path) -> tuple[int, dict, np.ndarray]:
     """Return the exit code, what the report says of the topic, and the picture."""
-    code = main([str(bag), str(out), *VERIFY])
+    code = main([str(bag), str(out), *VERIFY, '-p', 'detector.width:=640'])
     with AnyReader([out]) as reader:
         (connection, _, data), = reader.messages()
         message = reader.deserialize(data, connection.msgtype)
