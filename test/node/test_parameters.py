@@ -209,6 +209,6 @@ def test_the_threshold_reaches_the_detector(make_rig, monkeypatch):
     wait_until(lambda: seen, 'not called')
     assert seen[-1] == ((60, 80, 3), None)
     rig.node.set_parameters([Parameter('detector.confidence_threshold', value=0.75),
-                             Parameter('detector.width', value=0)])
+                             Parameter('detector.width', value=160)])
     wait_until(lambda: camera.publish(image_message(noise())) or time.sleep(0.05)
                or seen[-1] == ((120, 160, 3), 0.75), f'{seen[-1]}')

@@ -16,6 +16,7 @@ pytest.importorskip('skimage')
 pytest.importorskip('rosbags')
 
 from bags import write_bag  # noqa: E402
+from messages import header  # noqa: E402
 from portraits import admiral, astronaut  # noqa: E402
 
 from deid_ros.core.deidentification import make_anonymizer  # noqa: E402
@@ -33,6 +34,7 @@ class _Message:
     def __init__(self, bgr: np.ndarray) -> None:
         self.height, self.width = bgr.shape[:2]
         self.step, self.data = 3 * self.width, bgr.tobytes()
+        self.header = header()
 
 
 def _masked(bgr: np.ndarray) -> np.ndarray:
@@ -195,7 +197,8 @@ def test_unknown_measure_lists_the_known(evaluate: Callable[..., int],
     with pytest.raises(SystemExit):
         evaluate('pair', 'a', 'b', '--require', 'dead>=1')
     error = capsys.readouterr().err
-    assert "there is no measure 'dead'; known are anon, another-in-another-run, attr, deid" in error
+    assert ("there is no measure 'dead'; known are anon, another-in-another-run, attr, "
+            'beyond-heads, deid') in error
 
 
 @pytest.mark.parametrize('command', ['modes', 'pair', 'detection', 'sanity'])

@@ -81,7 +81,7 @@ def test_the_parameter_files_of_the_node_are_read(name: str) -> None:
     values = read_parameters(path)
     assert values.keys() == {spec.name for spec in PARAMETERS}
     section = yaml.safe_load(path.read_text())['/**']['ros__parameters']
-    assert values['detector.width'] == section['detector']['width']
+    assert values['detector.budget'] == section['detector']['budget']
     assert values['deid.box_margin'] == section['deid']['box_margin']
     assert read_parameters(path, ['detector.width:=320'])['detector.width'] == 320
 
