@@ -68,7 +68,6 @@ LEAST_COVERAGE := 90
 test-all: $(VENV)/installed-test $(VENV)/with-torch
 	rm -rf .coverage
 	$(MAKE) test ARGS='--cov --cov-report= $(ARGS)'
-	$(VENV)/bin/coverage combine --quiet
 	@for folder in $(COVERED); do echo "Lines of $$folder that the tests run, in percent:"; \
 		$(VENV)/bin/coverage report --include="deid_ros/$$folder/*" --format=total \
 			--fail-under=$(LEAST_COVERAGE) || exit 1; done
